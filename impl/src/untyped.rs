@@ -28,6 +28,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # In an event loop
+//!
+//! What is [`Waiter`](crate::Waiter) to ends that have a type is [`arm`](Consumer::arm) to these: an operation that is
+//! refused for now leaves its wait to a descriptor.
+//!
+//! ```
+//! use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+//! use ringproof::shape::Description;
+//! use ringproof::untyped::{Form, Payload, Structure};
+//! use ringproof::{PopError, RingOptions};
+//!
+//! let payload = Payload::new(Description::of::<u64>()?, 8)?;
+//! let ring = Structure::anonymous(&Form::Ring(RingOptions::new(4)), &payload)?;
+//! let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+//! std::thread::spawn(move || producer.push(&7_u64.to_ne_bytes()));
+//! let mut item = [0; 8];
+//! while consumer.pop(&mut item) == Err(PopError::Empty) {
+//!     let mut descriptors = [PollFd::new(consumer.arm()?, PollFlags::POLLIN)];
+//!     poll(&mut descriptors, PollTimeout::NONE)?;
+//! }
+//! assert_eq!(item, 7_u64.to_ne_bytes());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # One algorithm
 //!
 //! The ends are those of [`ring`], [`seqlock`](crate::seqlock) and [`latch`](crate::latch), over a
@@ -39,7 +63,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 
@@ -59,6 +83,7 @@ use crate::shared::{
 };
 use crate::site::{SlotReadSite, SlotWriteSite};
 use crate::wait::{Wait, WaitError, Waiting, waits};
+use crate::waiter::{self, Proxy};
 use crate::{LatchReader, LatchWriter, SeqReader, SeqWriter};
 
 /// The payload of the typed ends beneath: it has no bytes.
@@ -310,7 +335,8 @@ impl Structure {
         // freed the last holder's lock after all that it did. The parts go to no one else.
         let end = unsafe { ring::Producer::new(ring_parts(segment)?, Native, held) };
         let items = Items::of(segment, self.size)?;
-        self.segment.unless_lost(Producer { end, items })
+        let proxy = None;
+        self.segment.unless_lost(Producer { end, items, proxy })
     }
 
     /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this
@@ -325,7 +351,8 @@ impl Structure {
         // SAFETY: as for the producer.
         let end = unsafe { ring::Consumer::new(ring_parts(segment)?, Native, held) };
         let items = Items::of(segment, self.size)?;
-        self.segment.unless_lost(Consumer { end, items })
+        let proxy = None;
+        self.segment.unless_lost(Consumer { end, items, proxy })
     }
 
     /// Takes the writer's role. A forked child that uses this end dies of it: see
@@ -378,8 +405,8 @@ impl Structure {
             }
         };
         let end = end.ok_or_else(|| no_room(&self.segment))?;
-        let size = self.size;
-        Ok(Reader { end, size })
+        let (size, proxy) = (self.size, None);
+        Ok(Reader { end, size, proxy })
     }
 
     fn claim(&self, role: Role) -> Result<Held, SegmentError> {
@@ -483,6 +510,8 @@ impl<'a> Items<'a> {
 pub struct Producer {
     end: crate::Producer<Nothing>,
     items: Items<'static>,
+    /// From the first call of `arm` on.
+    proxy: Option<Proxy>,
 }
 
 impl Producer {
@@ -593,6 +622,15 @@ impl<'e> Waiting<'e, Producer> {
         Waiting { end, limit }.free_slots(count)?;
         Ok(self.end)
     }
+
+    /// Waits until the consumer has released every item, as that of a [`ring::Producer`] does.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PushError::PeerClosed`] if the consumer closed the ring and left some.
+    pub fn drained(self) -> Result<(), WaitError<PushError>> {
+        let (end, limit) = (&mut self.end.end, self.limit);
+        Waiting { end, limit }.drained()
+    }
 }
 
 /// Slots reserved by the producer, to be written in place. Index 0 is the oldest.
@@ -679,6 +717,8 @@ impl WriteChunk<'_> {
 pub struct Consumer {
     end: crate::Consumer<Nothing>,
     items: Items<'static>,
+    /// From the first call of `arm` on.
+    proxy: Option<Proxy>,
 }
 
 impl Consumer {
@@ -919,6 +959,8 @@ impl Writer {
 pub struct Reader {
     end: Of<SeqReader<Nothing>, LatchReader<Nothing>>,
     size: usize,
+    /// From the first call of `arm` on.
+    proxy: Option<Proxy>,
 }
 
 impl Reader {
@@ -979,6 +1021,15 @@ impl Reader {
         limit
     });
 
+    /// Leaves a wait to an event loop: the descriptor is readable when the [version](Self::version), which was `since`, may
+    /// be another one. For the rest it is as [`Consumer::arm`]; it is the writer that may be gone.
+    ///
+    /// # Errors
+    /// As those of that.
+    pub fn arm(&mut self, since: u64) -> Result<BorrowedFd<'_>, WaitError<SegmentError>> {
+        either!(&self.end, end => waiter::arm(&mut self.proxy, end, since))
+    }
+
     fn words<'v>(&self, value: &'v mut [u8]) -> &'v mut [[u8; 8]] {
         assert_eq!(value.len(), self.size, "the bytes of a value");
         value.as_chunks_mut().0
@@ -1029,6 +1080,21 @@ macro_rules! ends {
             }
 
             waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
+
+            /// Leaves a wait to an event loop, after an operation was refused for now, as by a full or an empty ring. The
+            /// descriptor is unreadable from here until the end may go on: until the other side has stored something since the
+            /// end looked last, has closed the ring or is gone.
+            ///
+            /// It is the same one each time, for polling only, and closed when the end is dropped. A thread of the end's own
+            /// sleeps meanwhile, from the first call on; [`waiter`] says what can be relied on and what it costs.
+            ///
+            /// # Errors
+            /// [`WaitError::PeerGone`] if nobody was at the other end any more when the last wait for the same ended; the
+            /// descriptor stays readable then, and to arm it again waits for a successor. [`WaitError::Refused`] if there is
+            /// no descriptor or no thread to be had, or the parent of this process has the end.
+            pub fn arm(&mut self) -> Result<BorrowedFd<'_>, WaitError<SegmentError>> {
+                waiter::arm(&mut self.proxy, &self.end, self.end.seen_index())
+            }
 
             #[doc = concat!("Closes the ring, as [`ring::", stringify!($end), "::close`] does.")]
             pub fn close(&mut self) {

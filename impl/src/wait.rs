@@ -75,7 +75,7 @@ pub enum WaitError<E> {
     TimedOut,
     /// Nobody holds the role of the other end, which somebody held before, and nothing is left that this end could go
     /// on with. A successor of the other end may come: wait again to wait for it.
-    #[error("the process at the other end is gone, and left nothing")]
+    #[error("the process at the other end is gone, and left nothing to go on with")]
     PeerGone,
     /// A signal was handled while it slept. Nothing was done; wait again to go on.
     #[error("interrupted by a signal")]

@@ -46,7 +46,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::task::Waker;
 
-use proxy::{Proxy, Watched};
+pub(crate) use proxy::Proxy;
+use proxy::Watched;
 #[cfg(feature = "async")]
 pub use task::Items;
 
@@ -117,6 +118,17 @@ pub(crate) mod sealed {
         /// Which word the other side stores.
         fn watched(&self) -> Watched;
     }
+}
+
+/// Arms the thread that an end keeps in `proxy`, and gives its descriptor.
+pub(crate) fn arm<'p>(
+    proxy: &'p mut Option<Proxy>,
+    end: &impl sealed::Sealed,
+    seen: u64,
+) -> Result<BorrowedFd<'p>, WaitError<SegmentError>> {
+    let proxy = Proxy::kept(proxy, || end.watched())?;
+    proxy.arm::<(), _>(seen, None)?;
+    Ok(proxy.as_fd())
 }
 
 /// An end of a ring: its operations are refused for now, or for good.

@@ -126,21 +126,32 @@ fn all_pairs() -> Vec<[Language; 2]> {
 /// before.
 const SLEEPS: &str = "RINGPROOF_PEER_SLEEPS";
 
+/// In the environment of a peer: whenever it finds nothing it polls a descriptor.
+const POLLS: &str = "RINGPROOF_PEER_POLLS";
+
+/// Both ways to leave the processor until there is something.
+const STARTS: [fn(Language, &[&str]) -> Peer; 2] = [Language::sleeper, Language::poller];
+
 impl Language {
     /// A peer as peer.c has it.
     fn start(self, arguments: &[&str]) -> Peer {
-        self.peer(arguments, false)
+        self.peer(arguments, &[])
     }
 
     /// One that sleeps at once, and unless it is in Rust asks only once an hour whether there is somebody: if it is
     /// not woken, it shows.
     fn sleeper(self, arguments: &[&str]) -> Peer {
-        self.peer(arguments, true)
+        self.peer(arguments, &[SLEEPS])
     }
 
-    fn peer(self, arguments: &[&str], sleeps: bool) -> Peer {
+    /// One that polls a descriptor instead, unless it is in Rust, and asks as rarely.
+    fn poller(self, arguments: &[&str]) -> Peer {
+        self.peer(arguments, &[SLEEPS, POLLS])
+    }
+
+    fn peer(self, arguments: &[&str], settings: &'static [&str]) -> Peer {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        let program = self.program(sleeps);
+        let program = self.program(!settings.is_empty());
         Peer::start(move || {
             let mut command = match program {
                 Some(program) => Command::new(program),
@@ -151,9 +162,7 @@ impl Language {
                 // The runner's own words.
                 None => command.stdout(Stdio::null()),
             };
-            if sleeps {
-                command.env(SLEEPS, "1");
-            }
+            command.envs(settings.iter().map(|setting| (setting, "1")));
             command
         })
     }
@@ -565,12 +574,18 @@ fn await_asleep(peer: &Peer, name: &str, end: usize) {
 
 #[test]
 fn two_in_any_languages_sleep_and_wake_each_other() {
-    for pair in all_pairs() {
+    for (pair, how) in all_pairs()
+        .into_iter()
+        .flat_map(|pair| STARTS.map(|how| (pair, how)))
+    {
         // Who comes first finds nothing, or fills the ring, and sleeps.
         for first in [0, 1] {
             let name = Named::new("c-asleep");
             let start = |end: usize| {
-                pair[end].sleeper(&[["send", "recv"][end], &name, &ASLEEP.to_string()])
+                how(
+                    pair[end],
+                    &[["send", "recv"][end], &name, &ASLEEP.to_string()],
+                )
             };
             let one = start(first);
             await_asleep(&one, &name, first);
@@ -589,15 +604,16 @@ fn readers_in_any_language_sleep_until_there_is_a_value() {
     for [writer, reader] in all_pairs() {
         for kind in ["seqlock", "latch"] {
             let name = Named::new("c-values-asleep");
-            let start = |language: Language, verb: &str| {
-                language.sleeper(&[verb, kind, &name, &ASLEEP.to_string()])
+            let count = ASLEEP.to_string();
+            let start = |language: Language, verb: &str, how: fn(Language, &[&str]) -> Peer| {
+                how(language, &[verb, kind, &name, &count])
             };
             // Two of them: they ask by the same word.
-            let readers = [(); 2].map(|()| start(reader, "read"));
+            let readers = STARTS.map(|how| start(reader, "read", how));
             for reader in &readers {
                 await_asleep(reader, &name, 1);
             }
-            start(writer, "write").end();
+            start(writer, "write", Language::start).end();
             readers.into_iter().for_each(Peer::end);
             assert!(
                 word(&name, ANSWERS[0]) > Some(0),
@@ -701,10 +717,28 @@ fn no_wait_misses_what_ends_it() {
         &[
             (" syscall(", " call(", 2),
             (")syscall(", ")call(", 1),
-            ("clock_gettime(", "tick(", 3),
+            ("clock_gettime(", "tick(", 4),
             ("clock_nanosleep(", "pass(", 2),
             ("sched_yield();", "yield();", 2),
             (mark, &format!("{mark} marked();"), 1),
+        ],
+    );
+}
+
+/// A notifier's thread, which sleeps for hours unless it is woken: so who forgets to shows.
+#[test]
+fn a_notifier_is_readable_when_its_end_may_go_on() {
+    finds_its_faults(
+        "notifier",
+        &[
+            (" syscall(", " call(", 2),
+            (")syscall(", ")call(", 1),
+            ("pthread_create(", "create(", 1),
+            (
+                "RINGPROOF_INTERVAL UINT64_C(60000000)",
+                "RINGPROOF_INTERVAL interval",
+                1,
+            ),
         ],
     );
 }

@@ -249,6 +249,12 @@ fn access(function: &str) -> Option<(&'static str, &'static str)> {
 fn is_word(word: &str, argument: &str) -> bool {
     let field = |name: &str| argument == name || argument.ends_with(&format!("->{name}"));
     match word {
+        // Whichever of them it is that a notifier watches.
+        "write_index" | "read_index" | "seq" | "version"
+            if argument == "&notifier->waiter.theirs->index" =>
+        {
+            true
+        }
         "write_index" => field("write_word"),
         "read_index" => field("read_word"),
         "seq" | "version" => field("values.index"),
@@ -1128,6 +1134,14 @@ fn an_access_that_is_another_one_is_reported() {
         ("(&waiter->theirs->answers)", "(&waiter->theirs->index)"),
         ("(&waiter->theirs->answers,", "(&waiter->theirs->index,"),
         ("(&waiter->theirs->epoch)", "(&waiter->theirs->asks)"),
+        (
+            "(&notifier->waiter.theirs->index)",
+            "(&notifier->waiter.ours->index)",
+        ),
+        (
+            "(&notifier->waiter.theirs->answers)",
+            "(&notifier->waiter.theirs->index)",
+        ),
     ] {
         let places = header.match_indices(right).filter(|(at, _)| {
             let before = header[..*at].rsplit(['\n', ' ']).next().unwrap_or("");

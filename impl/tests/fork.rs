@@ -33,10 +33,11 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sig
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use ringproof::harness::PartsOfRing;
-use ringproof::untyped::{Form, Payload, Structure};
+use ringproof::shape::Description;
+use ringproof::untyped::{self, Form, Payload, Structure};
 use ringproof::{
     Consumer, Inspection, NameStatus, PopError, PushError, Ring, RingOptions, Role, Segment,
-    SegmentError, SeqLock, SeqLockOptions, Waiter, guard,
+    SegmentError, SeqLock, SeqLockOptions, WaitError, Waiter, guard,
 };
 
 /// Every test by its name.
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         a_parent_that_drops_its_role_frees_it_whatever_its_children_have,
         a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent,
         a_child_that_drops_a_waiter_waits_for_no_thread_of_its_parents_and_detaches_none_of_its_own,
+        a_child_arms_no_end_of_its_parents,
         every_operation_of_an_inherited_end_faults_and_overwrites_nothing,
         nor_is_what_an_earlier_handler_mapped_overwritten,
         what_can_be_refused_to_a_child_is,
@@ -775,6 +777,26 @@ fn a_child_that_drops_a_waiter_waits_for_no_thread_of_its_parents_and_detaches_n
     in_child(|| {
         let refused = Waiter::new(end.take().expect("the end"));
         assert!(matches!(refused, Err(SegmentError::Forked { .. })));
+    });
+}
+
+fn a_child_arms_no_end_of_its_parents() {
+    let payload = Payload::new(Description::of::<u64>().expect("numbers"), 8).expect("a payload");
+    let ring = Structure::anonymous(&Form::Ring(options()), &payload).expect("a ring");
+    let mut consumer = Some(ring.consumer().expect("the role"));
+    let is_forked = |consumer: &mut Option<untyped::Consumer>| {
+        let consumer = consumer.as_mut().expect("the parent has it");
+        let refused = consumer.arm();
+        matches!(
+            refused,
+            Err(WaitError::Refused(SegmentError::Forked { .. }))
+        )
+    };
+    in_child(|| assert!(is_forked(&mut consumer)));
+    assert!(!is_forked(&mut consumer));
+    in_child(|| {
+        assert!(is_forked(&mut consumer));
+        drop(consumer.take());
     });
 }
 

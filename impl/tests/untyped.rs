@@ -3,9 +3,12 @@
 
 mod common;
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use common::Deadline;
 use common::named::Named;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringproof::layout::Kind;
 use ringproof::shape::{Description, Shape};
 use ringproof::untyped::{Form, Payload, PayloadError, ReadChunk, Structure};
@@ -398,6 +401,107 @@ fn readers_of_bytes_wait_for_a_newer_version() {
         drop(writer);
         assert_eq!(reader.wait().newer(1), Err(WaitError::PeerGone));
     }
+}
+
+#[test]
+fn a_producer_of_bytes_waits_until_all_is_taken() {
+    let ring = Structure::anonymous(&Form::Ring(options()), &payload_of::<Item>()).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let soon = Duration::from_millis(2);
+    assert_eq!(producer.wait().drained(), Ok(()));
+    producer.push(&[1; 3]).unwrap();
+    producer.close();
+    let late = producer.wait_for(soon).drained();
+    assert_eq!(late, Err(WaitError::TimedOut));
+    consumer.pop(&mut [0; 3]).unwrap();
+    assert_eq!(producer.wait_for(soon).drained(), Ok(()));
+}
+
+fn polled(descriptor: BorrowedFd<'_>, timeout: PollTimeout) -> bool {
+    let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLIN)];
+    poll(&mut descriptors, timeout).unwrap() == 1
+}
+
+fn is_readable(descriptor: &impl AsFd) -> bool {
+    polled(descriptor.as_fd(), PollTimeout::ZERO)
+}
+
+#[track_caller]
+fn becomes_readable(descriptor: &impl AsFd) {
+    let timeout = PollTimeout::try_from(Deadline::length()).unwrap_or(PollTimeout::MAX);
+    let readable = polled(descriptor.as_fd(), timeout);
+    assert!(readable, "it never became readable");
+}
+
+#[test]
+fn ends_of_bytes_leave_their_waits_to_a_descriptor() {
+    let name = Named::new("untyped-armed");
+    let untyped = untyped_ring(&name);
+    let typed = Ring::<Item>::attach(&name).unwrap();
+    let (mut producer, mut consumer) = (typed.producer().unwrap(), untyped.consumer().unwrap());
+    let mut item = [0; 3];
+    for round in 0..20 {
+        assert_eq!(consumer.pop(&mut item), Err(PopError::Empty));
+        // The same one each time, and a copy of it.
+        let descriptor = consumer.arm().unwrap().try_clone_to_owned().unwrap();
+        assert!(!is_readable(&descriptor));
+        producer.push([round; 3]).unwrap();
+        becomes_readable(&descriptor);
+        assert_eq!(consumer.pop(&mut item), Ok(()));
+        assert!(is_readable(&descriptor) && item == [round; 3]);
+    }
+    drop((producer, consumer));
+
+    let (mut producer, mut consumer) = (untyped.producer().unwrap(), typed.consumer().unwrap());
+    while producer.push(&item).is_ok() {}
+    for _ in 0..20 {
+        assert_eq!(producer.push(&item), Err(PushError::Full));
+        let descriptor = producer.arm().unwrap().try_clone_to_owned().unwrap();
+        assert!(!is_readable(&descriptor));
+        assert_eq!(consumer.pop(), Ok(item));
+        becomes_readable(&descriptor);
+        assert_eq!(producer.push(&item), Ok(()));
+    }
+    // To drop it while it waits gives the role back.
+    assert_eq!(producer.push(&item), Err(PushError::Full));
+    producer.arm().unwrap();
+    drop(producer);
+    typed.producer().unwrap();
+
+    for form in [
+        Form::SeqLock(SeqLockOptions::default(), &[0; 72]),
+        Form::Latch(SeqLatchOptions::default(), &[0; 72]),
+    ] {
+        let untyped = Structure::anonymous(&form, &payload_of::<Value>()).unwrap();
+        let (mut writer, mut reader) = (untyped.writer().unwrap(), untyped.reader().unwrap());
+        for version in 0..20 {
+            let armed = reader.arm(version).unwrap();
+            assert!(!is_readable(&armed));
+            writer.write(&[5; 72]);
+            becomes_readable(&armed);
+            assert_eq!(reader.version(), version + 1);
+        }
+    }
+}
+
+#[test]
+fn an_end_of_bytes_that_is_armed_learns_that_its_peer_closed_or_is_gone() {
+    let ring = Structure::anonymous(&Form::Ring(options()), &payload_of::<Item>()).unwrap();
+    let (producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let mut item = [0; 3];
+    assert_eq!(consumer.pop(&mut item), Err(PopError::Empty));
+    let armed = consumer.arm().unwrap();
+    drop(producer);
+    becomes_readable(&armed);
+    assert_eq!(consumer.pop(&mut item), Err(PopError::Empty));
+    assert!(matches!(consumer.arm(), Err(WaitError::PeerGone)));
+    // Once for each wait, so that one for a successor can follow.
+    let mut successor = ring.producer().unwrap();
+    let armed = consumer.arm().unwrap();
+    assert!(!is_readable(&armed));
+    successor.close();
+    becomes_readable(&armed);
+    assert_eq!(consumer.pop(&mut item), Err(PopError::PeerClosed));
 }
 
 #[test]

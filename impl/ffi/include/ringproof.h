@@ -10,8 +10,8 @@
  * Functions return RINGPROOF_OK or say why not; those of a whole segment take a
  * `struct ringproof_error` besides, which may be NULL, for the details. Nothing here prints,
  * exits or installs a signal handler; what it keeps outside the structs given to it is a list of
- * what is attached, for the handlers of forks. A segment and its endpoints belong to one thread at
- * a time.
+ * what is attached, for the handlers of forks. Only a notifier starts a thread. A segment and its
+ * endpoints belong to one thread at a time.
  *
  * Forks: neither a segment nor its endpoints go over a fork(), nor over daemon(), which is one.
  * For the child what can fail is RINGPROOF_FORKED, and an operation of an endpoint (push, pop,
@@ -60,12 +60,14 @@ extern "C++" {
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -152,7 +154,7 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_WRITER_STALLED: return "the writer is inside a write, or too fast";
   case RINGPROOF_WRITER_DEAD: return "the writer died inside a write";
   case RINGPROOF_TIMED_OUT: return "timed out";
-  case RINGPROOF_PEER_GONE: return "the process at the other end is gone, and left nothing";
+  case RINGPROOF_PEER_GONE: return "the process at the other end is gone, and left nothing to go on with";
   case RINGPROOF_INTERRUPTED: return "interrupted by a signal";
   case RINGPROOF_CORRUPT: return "corrupt ring: a word holds what no correct peer can have stored";
   case RINGPROOF_OUT_OF_CHUNK:
@@ -3334,6 +3336,30 @@ static inline enum ringproof_status ringproof_wait_free(struct ringproof_produce
              : ringproof_await(&producer->waiter, producer->claim.shared, &look, timeout);
 }
 
+static inline enum ringproof_status ringproof_look_for_none(void *what) {
+  uint64_t found = 0;
+  bool peer_closed = false;
+  struct ringproof_producer *const producer = (struct ringproof_producer *)what;
+  const enum ringproof_status status =
+      ringproof_observe_read_index(producer, &found, &peer_closed);
+  if (status != RINGPROOF_OK || found == producer->write_index) {
+    return status;
+  }
+  return peer_closed ? RINGPROOF_PEER_CLOSED : RINGPROOF_FULL;
+}
+
+/* Waits until the consumer has released every item, also those before a close, for at most `timeout`
+ * nanoseconds, as ringproof_wait_free does. RINGPROOF_PEER_CLOSED if the consumer closed the ring and left
+ * some. */
+static inline enum ringproof_status ringproof_wait_drained(struct ringproof_producer *producer,
+                                                           uint64_t timeout) {
+  const struct ringproof_look look = {ringproof_look_for_none, producer};
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  return ringproof_await(&producer->waiter, producer->claim.shared, &look, timeout);
+}
+
 /* The receiving end of a ring. Its fields are for the functions below, but for `corruption`. */
 struct ringproof_consumer {
   struct ringproof_slots slots;
@@ -3954,6 +3980,252 @@ static inline enum ringproof_status ringproof_wait_newer(const struct ringproof_
     *version = ringproof_reader_version(reader);
   }
   return status;
+}
+
+/* ---- Waiting in an event loop: impl/src/waiter.rs has what can be relied on ---------------- */
+
+/* A descriptor for poll, epoll and the like that is readable when an end may go on, and a thread that
+ * sleeps in the place of the event loop. What an operation refuses for now (RINGPROOF_FULL,
+ * RINGPROOF_EMPTY, a version that is no newer) is left to it by one of the functions called
+ * ringproof_..._arm: they make the descriptor unreadable until the other side has stored something since,
+ * has closed the ring or is gone.
+ *
+ * The descriptor is readable at first, and in vain now and then; it is unreadable only while the thread
+ * waits. It is level-triggered, and for polling only: who reads it makes it unreadable, although nothing
+ * waits. The thread handles no signals but those that its own accesses raise.
+ *
+ * It must stay where it is, and be closed before the segment is detached; the end may be dropped before it
+ * or after it. Like an end it does not go over a fork: a child can only close it. */
+struct ringproof_notifier {
+  struct ringproof_waiter waiter; /* the thread's own; no peer's words: it is not open */
+  struct ringproof_attachment *shared;
+  unsigned shift; /* of a version in the word that the other side stores */
+  int descriptor;
+  pthread_t thread;
+  pthread_mutex_t lock; /* of what follows */
+  pthread_cond_t changed; /* the thread waits for something to do, or who closes it for its end: never both */
+  uint64_t seen; /* what is waited for, or was last: that the word is no longer this */
+  bool waits;
+  bool gone; /* it was still this, and the other side gone, when the wait ended */
+  bool ends, has_ended;
+};
+
+/* The word that the other side stores, if it is no longer `seen` or the wait is to end for another reason. */
+struct ringproof_change_wanted {
+  struct ringproof_notifier *notifier;
+  uint64_t seen;
+};
+
+static inline enum ringproof_status ringproof_look_for_change(void *what) {
+  const struct ringproof_change_wanted *const wanted = (struct ringproof_change_wanted *)what;
+  struct ringproof_notifier *const notifier = wanted->notifier;
+  bool ends;
+  /* RingObserve, RingReclaim, SeqObserve or LatchObserve, acquire: pairs with RingPublish and RingEnd,
+   * RingFree and RingStop, SeqEven, LatchPublish; the end looks for itself. */
+  const uint64_t word = ringproof_load_acquire(&notifier->waiter.theirs->index);
+  if (word >> notifier->shift != wanted->seen) {
+    return RINGPROOF_OK;
+  }
+  pthread_mutex_lock(&notifier->lock);
+  ends = notifier->ends;
+  pthread_mutex_unlock(&notifier->lock);
+  return ends ? RINGPROOF_OK : RINGPROOF_EMPTY;
+}
+
+/* The thread. */
+static inline void *ringproof_notify(void *argument) {
+  struct ringproof_notifier *const notifier = (struct ringproof_notifier *)argument;
+  pthread_mutex_lock(&notifier->lock);
+  while (!notifier->ends) {
+    struct ringproof_change_wanted wanted = {notifier, notifier->seen};
+    const struct ringproof_look look = {ringproof_look_for_change, &wanted};
+    enum ringproof_status status;
+    if (!notifier->waits) {
+      pthread_cond_wait(&notifier->changed, &notifier->lock);
+      continue;
+    }
+    pthread_mutex_unlock(&notifier->lock);
+    status = ringproof_await(&notifier->waiter, notifier->shared, &look, RINGPROOF_FOREVER);
+    pthread_mutex_lock(&notifier->lock);
+    /* If there is a later wait by now, what was found is nothing to it. */
+    if (status != RINGPROOF_INTERRUPTED && notifier->seen == wanted.seen) {
+      notifier->waits = false;
+      notifier->gone = status == RINGPROOF_PEER_GONE;
+      (void)eventfd_write(notifier->descriptor, 1);
+    }
+  }
+  notifier->has_ended = true;
+  pthread_cond_signal(&notifier->changed);
+  pthread_mutex_unlock(&notifier->lock);
+  return NULL;
+}
+
+/* Starts the thread, with all signals blocked but those that its own accesses raise: the others are for
+ * threads of the program's own. An errno, or 0. */
+static inline int ringproof_start_thread(struct ringproof_notifier *notifier) {
+  const int raised[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+  sigset_t blocked, before;
+  int os_error;
+  (void)sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++) {
+    (void)sigdelset(&blocked, raised[i]);
+  }
+  /* Here, so that there is no moment in which it has not done it. */
+  (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  os_error = pthread_create(&notifier->thread, NULL, ringproof_notify, notifier);
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return os_error;
+}
+
+/* For an end that waits so; `shift` is that of its version in the word. */
+static inline enum ringproof_status
+ringproof_notifier_open(struct ringproof_notifier *notifier, const struct ringproof_waiter *waiter,
+                        struct ringproof_attachment *shared, unsigned shift,
+                        struct ringproof_error *error) {
+  const char *action = "make a descriptor to wait with";
+  int os_error;
+  memset(notifier, 0, sizeof *notifier);
+  if (shared == NULL) {
+    return ringproof_fail(error, RINGPROOF_NOT_OPEN, "%s", ringproof_strerror(RINGPROOF_NOT_OPEN));
+  }
+  if (ringproof_is_inherited(shared)) {
+    return ringproof_fail(error, RINGPROOF_FORKED, "%s", ringproof_strerror(RINGPROOF_FORKED));
+  }
+  notifier->waiter = *waiter;
+  notifier->waiter.how = RINGPROOF_WAIT_SLEEP_AT_ONCE;
+  notifier->shared = shared;
+  notifier->shift = shift;
+  pthread_mutex_init(&notifier->lock, NULL);
+  pthread_cond_init(&notifier->changed, NULL);
+  notifier->descriptor = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+  os_error = notifier->descriptor < 0 ? errno : 0;
+  if (os_error == 0) {
+    action = "start a thread to wait in";
+    os_error = ringproof_start_thread(notifier);
+    if (os_error == 0) {
+      (void)ringproof_share(shared);
+      return RINGPROOF_OK;
+    }
+    close(notifier->descriptor);
+  }
+  memset(notifier, 0, sizeof *notifier);
+  ringproof_fail(error, RINGPROOF_SYSTEM, "cannot %s: %s (os error %d)", action, strerror(os_error),
+                 os_error);
+  if (error != NULL) {
+    error->os_error = os_error;
+  }
+  return RINGPROOF_SYSTEM;
+}
+
+/* Opens it for an end that is open. */
+static inline enum ringproof_status
+ringproof_producer_notifier_open(struct ringproof_notifier *notifier,
+                                 const struct ringproof_producer *producer,
+                                 struct ringproof_error *error) {
+  return ringproof_notifier_open(notifier, &producer->waiter, producer->claim.shared, 0, error);
+}
+
+static inline enum ringproof_status
+ringproof_consumer_notifier_open(struct ringproof_notifier *notifier,
+                                 const struct ringproof_consumer *consumer,
+                                 struct ringproof_error *error) {
+  return ringproof_notifier_open(notifier, &consumer->waiter, consumer->claim.shared, 0, error);
+}
+
+static inline enum ringproof_status
+ringproof_reader_notifier_open(struct ringproof_notifier *notifier,
+                               const struct ringproof_reader *reader,
+                               struct ringproof_error *error) {
+  return ringproof_notifier_open(notifier, &reader->waiter, reader->watch, reader->latch ? 0 : 1,
+                                 error);
+}
+
+/* Its descriptor, which it keeps; -1 unless it is open. */
+static inline int ringproof_notifier_descriptor(const struct ringproof_notifier *notifier) {
+  return notifier->shared == NULL ? -1 : notifier->descriptor;
+}
+
+/* Waits until the word that the end `waiter` waits for is no longer `seen`. */
+static inline enum ringproof_status ringproof_arm(struct ringproof_notifier *notifier,
+                                                  const struct ringproof_waiter *waiter,
+                                                  uint64_t seen) {
+  enum ringproof_status status = RINGPROOF_OK;
+  eventfd_t count;
+  if (waiter->theirs == NULL || notifier->waiter.theirs != waiter->theirs) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  if (ringproof_is_inherited(notifier->shared)) {
+    return RINGPROOF_FORKED;
+  }
+  pthread_mutex_lock(&notifier->lock);
+  if (notifier->gone && notifier->seen == seen) {
+    status = RINGPROOF_PEER_GONE;
+  } else if (!notifier->waits || notifier->seen != seen) {
+    /* Emptied before the thread can make it readable again; of a wait that is under way it is empty. */
+    (void)eventfd_read(notifier->descriptor, &count);
+    notifier->seen = seen;
+    notifier->waits = true;
+    pthread_cond_signal(&notifier->changed);
+  }
+  notifier->gone = false;
+  pthread_mutex_unlock(&notifier->lock);
+  return status;
+}
+
+/* After an operation of this producer said RINGPROOF_FULL: the descriptor is unreadable from here until
+ * the consumer has released something since. RINGPROOF_PEER_GONE if the consumer was gone when the last wait
+ * for the same ended: the descriptor stays readable then, and to arm it again waits for a successor.
+ * RINGPROOF_NOT_OPEN also if the notifier is another end's. */
+static inline enum ringproof_status
+ringproof_producer_arm(struct ringproof_notifier *notifier,
+                       const struct ringproof_producer *producer) {
+  return ringproof_arm(notifier, &producer->waiter, producer->cached_read_index);
+}
+
+/* The same after RINGPROOF_EMPTY, until the producer has committed something since. */
+static inline enum ringproof_status
+ringproof_consumer_arm(struct ringproof_notifier *notifier,
+                       const struct ringproof_consumer *consumer) {
+  return ringproof_arm(notifier, &consumer->waiter, consumer->cached_write_index);
+}
+
+/* The same after ringproof_reader_version said `since`, until there is another version. */
+static inline enum ringproof_status ringproof_reader_arm(struct ringproof_notifier *notifier,
+                                                         const struct ringproof_reader *reader,
+                                                         uint64_t since) {
+  return ringproof_arm(notifier, &reader->waiter, since);
+}
+
+/* Ends the thread and gives the descriptor back, whatever is waited for; a forked child, which has no such
+ * thread, only forgets it. Afterwards it is not open. */
+static inline void ringproof_notifier_close(struct ringproof_notifier *notifier) {
+  struct ringproof_attachment *const shared = notifier->shared;
+  if (shared == NULL) {
+    return;
+  }
+  if (!ringproof_is_inherited(shared)) {
+    pthread_mutex_lock(&notifier->lock);
+    notifier->ends = true;
+    pthread_cond_signal(&notifier->changed);
+    while (!notifier->has_ended) {
+      struct timespec soon = {0, 0};
+      (void)clock_gettime(CLOCK_REALTIME, &soon);
+      soon.tv_nsec += (long)RINGPROOF_NAP;
+      soon.tv_sec += soon.tv_nsec / 1000000000;
+      soon.tv_nsec %= 1000000000;
+      /* WakeCall, atomic: pairs with SleepWait. */
+      ringproof_futex_wake(&notifier->waiter.theirs->answers);
+      /* It may have been about to sleep: then that was too early. */
+      pthread_cond_timedwait(&notifier->changed, &notifier->lock, &soon);
+    }
+    pthread_mutex_unlock(&notifier->lock);
+    pthread_join(notifier->thread, NULL);
+    pthread_cond_destroy(&notifier->changed);
+    pthread_mutex_destroy(&notifier->lock);
+  }
+  close(notifier->descriptor);
+  ringproof_let_go(shared);
+  memset(notifier, 0, sizeof *notifier);
 }
 
 #ifdef __cplusplus

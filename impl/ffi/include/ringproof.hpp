@@ -568,6 +568,7 @@ private:
 // A forked child that uses it dies of it.
 template <class T> class producer : detail::endpoint<ringproof_producer> {
   using base = detail::endpoint<ringproof_producer>;
+  friend class notifier;
 
 public:
   explicit producer(const ring<T> &from) : base(from.get(), detail::throws<T>()) {}
@@ -613,6 +614,20 @@ public:
              std::size_t count = 1) noexcept {
     return ringproof_wait_free(&this->raw_, count, detail::nanoseconds(deadline));
   }
+  // The same until the consumer has released every item; see ringproof_wait_drained.
+  ringproof_status wait_drained() noexcept {
+    return ringproof_wait_drained(&this->raw_, RINGPROOF_FOREVER);
+  }
+  template <class Rep, class Period>
+  ringproof_status
+  wait_drained_for(const std::chrono::duration<Rep, Period> &timeout) noexcept {
+    return ringproof_wait_drained(&this->raw_, detail::nanoseconds(timeout));
+  }
+  template <class Duration>
+  ringproof_status wait_drained_until(
+      const std::chrono::time_point<std::chrono::steady_clock, Duration> &deadline) noexcept {
+    return ringproof_wait_drained(&this->raw_, detail::nanoseconds(deadline));
+  }
   // How it waits from now on.
   void set_wait(ringproof_wait how) noexcept { ringproof_producer_set_wait(&this->raw_, how); }
 
@@ -644,6 +659,7 @@ public:
 // The receiving end of a ring. A forked child that uses it dies of it.
 template <class T> class consumer : detail::endpoint<ringproof_consumer> {
   using base = detail::endpoint<ringproof_consumer>;
+  friend class notifier;
 
 public:
   explicit consumer(const ring<T> &from) : base(from.get(), detail::throws<T>()) {}
@@ -736,6 +752,7 @@ public:
 // A reading end of a seqlock or latch. A forked child that uses it dies of it.
 template <class T> class reader : detail::endpoint<ringproof_reader> {
   using base = detail::endpoint<ringproof_reader>;
+  friend class notifier;
 
 public:
   template <ringproof_kind Kind>
@@ -781,6 +798,82 @@ private:
     const ringproof_status status = ringproof_wait_newer(&this->raw_, &known, timeout);
     return {status, known};
   }
+};
+
+// ---- Waiting in an event loop --------------------------------------------------------------
+
+namespace detail {
+
+inline ringproof_status open(ringproof_notifier *made, const ringproof_producer &end,
+                             ringproof_error *details) noexcept {
+  return ringproof_producer_notifier_open(made, &end, details);
+}
+inline ringproof_status open(ringproof_notifier *made, const ringproof_consumer &end,
+                             ringproof_error *details) noexcept {
+  return ringproof_consumer_notifier_open(made, &end, details);
+}
+inline ringproof_status open(ringproof_notifier *made, const ringproof_reader &end,
+                             ringproof_error *details) noexcept {
+  return ringproof_reader_notifier_open(made, &end, details);
+}
+
+} // namespace detail
+
+// A descriptor for poll, epoll and the like that is readable when an end may go on, and a thread that
+// sleeps for it: see ringproof_notifier. It may be moved, and so may the end; the segment must outlive it.
+class notifier {
+public:
+  // For a producer, a consumer or a reader that is open.
+  template <class End> explicit notifier(const End &end) {
+    ringproof_error details;
+    open(end, details);
+    detail::check<End>(details);
+  }
+  template <class End> notifier(const End &end, ringproof_error &details) noexcept {
+    open(end, details);
+  }
+
+  // Whether it is open: neither moved from nor failed.
+  explicit operator bool() const noexcept { return raw_ != nullptr; }
+
+  // It keeps the descriptor; -1 if it is not open.
+  int descriptor() const noexcept { return raw_ ? ringproof_notifier_descriptor(raw_.get()) : -1; }
+
+  // After the end said RINGPROOF_FULL or RINGPROOF_EMPTY, or of a reader after its version was `since`:
+  // makes the descriptor unreadable until it may go on; see ringproof_producer_arm.
+  template <class T> ringproof_status arm(const producer<T> &end) noexcept {
+    return raw_ ? ringproof_producer_arm(raw_.get(), &end.raw_) : RINGPROOF_NOT_OPEN;
+  }
+  template <class T> ringproof_status arm(const consumer<T> &end) noexcept {
+    return raw_ ? ringproof_consumer_arm(raw_.get(), &end.raw_) : RINGPROOF_NOT_OPEN;
+  }
+  template <class T> ringproof_status arm(const reader<T> &end, std::uint64_t since) noexcept {
+    return raw_ ? ringproof_reader_arm(raw_.get(), &end.raw_, since) : RINGPROOF_NOT_OPEN;
+  }
+
+private:
+  struct close {
+    void operator()(ringproof_notifier *raw) const noexcept {
+      ringproof_notifier_close(raw);
+      delete raw;
+    }
+  };
+
+  template <class End> void open(const End &end, ringproof_error &details) noexcept {
+    std::unique_ptr<ringproof_notifier> raw(new (std::nothrow) ringproof_notifier);
+    const ringproof_status status = detail::report(details, [&](ringproof_error *error) {
+      if (raw == nullptr) {
+        errno = ENOMEM;
+        return ringproof_fail_system(error, "", "have memory for a notifier");
+      }
+      return detail::open(raw.get(), end.raw_, error);
+    });
+    if (status == RINGPROOF_OK) {
+      raw_.reset(raw.release());
+    }
+  }
+
+  std::unique_ptr<ringproof_notifier, close> raw_;
 };
 
 } // namespace ringproof

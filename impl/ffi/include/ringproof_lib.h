@@ -594,6 +594,13 @@ enum ringproof_lib_status ringproof_lib_wait_free(struct ringproof_lib_producer 
                                                   uint64_t timeout,
                                                   struct ringproof_lib_error *error);
 
+// Waits until the consumer has released every item, also those before a close, for at most `timeout`
+// nanoseconds, as `ringproof_lib_wait_free` does. `RINGPROOF_LIB_PEER_CLOSED` if the consumer closed the ring
+// and left some.
+enum ringproof_lib_status ringproof_lib_wait_drained(struct ringproof_lib_producer *producer,
+                                                     uint64_t timeout,
+                                                     struct ringproof_lib_error *error);
+
 // Waits until `count` items are there, for at most `timeout` nanoseconds, as `ringproof_lib_wait_free` does.
 // Then as many can be popped without another wait. What was peeked at stays shown.
 // `RINGPROOF_LIB_ARGUMENT` if so many never will be there: more than the capacity, or than are left of a
@@ -609,6 +616,30 @@ enum ringproof_lib_status ringproof_lib_wait_items(struct ringproof_lib_consumer
 enum ringproof_lib_status ringproof_lib_wait_newer(const struct ringproof_lib_reader *reader,
                                                    uint64_t *version,
                                                    uint64_t timeout,
+                                                   struct ringproof_lib_error *error);
+
+// After a call said `RINGPROOF_LIB_FULL`: leaves the wait to an event loop. The descriptor, the same one each
+// time, is unreadable from here until the consumer has released something since, has closed the ring or is
+// gone; now and then it is readable in vain. It is level-triggered and for polling only: who reads it makes it
+// unreadable, although nothing waits. A thread of the producer's own sleeps meanwhile, from the first call
+// on; it handles no signals. Both end when the producer is dropped.
+// `RINGPROOF_LIB_PEER_GONE` if the consumer was gone when the last wait for the same ended: the descriptor
+// stays readable then, and to arm it again waits for a successor.
+enum ringproof_lib_status ringproof_lib_producer_arm(struct ringproof_lib_producer *producer,
+                                                     int *descriptor,
+                                                     struct ringproof_lib_error *error);
+
+// After a call said `RINGPROOF_LIB_EMPTY`: as `ringproof_lib_producer_arm`, until the producer has committed
+// something since.
+enum ringproof_lib_status ringproof_lib_consumer_arm(struct ringproof_lib_consumer *consumer,
+                                                     int *descriptor,
+                                                     struct ringproof_lib_error *error);
+
+// After `ringproof_lib_reader_version` said `since`: as `ringproof_lib_producer_arm`, until there is another
+// version; it is the writer that may be gone.
+enum ringproof_lib_status ringproof_lib_reader_arm(struct ringproof_lib_reader *reader,
+                                                   uint64_t since,
+                                                   int *descriptor,
                                                    struct ringproof_lib_error *error);
 
 // Says how the producer waits from now on, an `enum ringproof_lib_wait`.

@@ -373,7 +373,7 @@ const WORDS: [(ringproof_lib_status, &CStr); 29] = [
     (RINGPROOF_LIB_TIMED_OUT, c"timed out"),
     (
         RINGPROOF_LIB_PEER_GONE,
-        c"the process at the other end is gone, and left nothing",
+        c"the process at the other end is gone, and left nothing to go on with",
     ),
     (RINGPROOF_LIB_INTERRUPTED, c"interrupted by a signal"),
 ];

@@ -1,5 +1,7 @@
 //! The waits of the ends.
 
+use std::ffi::c_int;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use ringproof::Wait;
@@ -74,6 +76,22 @@ pub unsafe extern "C" fn ringproof_lib_wait_free(
     })
 }
 
+/// Waits until the consumer has released every item, also those before a close, for at most `timeout`
+/// nanoseconds, as `ringproof_lib_wait_free` does. `RINGPROOF_LIB_PEER_CLOSED` if the consumer closed the ring
+/// and left some.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringproof_lib_wait_drained(
+    producer: *mut ringproof_lib_producer,
+    timeout: u64,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
+    promised!(error, {
+        let end = usable_mut(&mut exclusive(producer, "producer")?.end)?;
+        waiting!(end, timeout).drained()?;
+        Ok(())
+    })
+}
+
 /// Waits until `count` items are there, for at most `timeout` nanoseconds, as `ringproof_lib_wait_free` does.
 /// Then as many can be popped without another wait. What was peeked at stays shown.
 /// `RINGPROOF_LIB_ARGUMENT` if so many never will be there: more than the capacity, or than are left of a
@@ -106,6 +124,60 @@ pub unsafe extern "C" fn ringproof_lib_wait_newer(
         let version = needed(version, "version")?;
         let end = usable(&shared(reader, "reader")?.end)?;
         version.write(waiting!(end, timeout).newer(version.read())?);
+        Ok(())
+    })
+}
+
+/// After a call said `RINGPROOF_LIB_FULL`: leaves the wait to an event loop. The descriptor, the same one each
+/// time, is unreadable from here until the consumer has released something since, has closed the ring or is
+/// gone; now and then it is readable in vain. It is level-triggered and for polling only: who reads it makes it
+/// unreadable, although nothing waits. A thread of the producer's own sleeps meanwhile, from the first call
+/// on; it handles no signals. Both end when the producer is dropped.
+/// `RINGPROOF_LIB_PEER_GONE` if the consumer was gone when the last wait for the same ended: the descriptor
+/// stays readable then, and to arm it again waits for a successor.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringproof_lib_producer_arm(
+    producer: *mut ringproof_lib_producer,
+    descriptor: *mut c_int,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
+    promised!(error, {
+        let descriptor = needed(descriptor, "descriptor")?;
+        let end = usable_mut(&mut exclusive(producer, "producer")?.end)?;
+        descriptor.write(end.arm()?.as_raw_fd());
+        Ok(())
+    })
+}
+
+/// After a call said `RINGPROOF_LIB_EMPTY`: as `ringproof_lib_producer_arm`, until the producer has committed
+/// something since.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringproof_lib_consumer_arm(
+    consumer: *mut ringproof_lib_consumer,
+    descriptor: *mut c_int,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
+    promised!(error, {
+        let descriptor = needed(descriptor, "descriptor")?;
+        let end = usable_mut(&mut exclusive(consumer, "consumer")?.end)?;
+        descriptor.write(end.arm()?.as_raw_fd());
+        Ok(())
+    })
+}
+
+/// After `ringproof_lib_reader_version` said `since`: as `ringproof_lib_producer_arm`, until there is another
+/// version; it is the writer that may be gone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringproof_lib_reader_arm(
+    reader: *mut ringproof_lib_reader,
+    since: u64,
+    descriptor: *mut c_int,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
+    promised!(error, {
+        let descriptor = needed(descriptor, "descriptor")?;
+        let end = usable_mut(&mut exclusive(reader, "reader")?.end)?;
+        descriptor.write(end.arm(since)?.as_raw_fd());
         Ok(())
     })
 }

@@ -956,6 +956,7 @@ static void are_not_open(struct ringproof_producer *producer, struct ringproof_c
   CHECK(ringproof_producer_peer_present(producer, &present) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_occupancy(producer, &live) == RINGPROOF_NOT_OPEN && live == 0);
   CHECK(ringproof_wait_free(producer, 0, 0) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_wait_drained(producer, 0) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_close(producer) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_position(producer) == 0 && !ringproof_producer_is_open(producer));
   moved = 1;

@@ -51,6 +51,7 @@ static void every_call_of_an_end_is_refused(struct ringproof_lib_producer *produ
   const uint64_t items[2] = {8, 9};
   uint64_t to[2];
   size_t count = 9;
+  int descriptor;
   bool closed;
   struct ringproof_lib_chunk chunk;
   struct ringproof_lib_end_state state;
@@ -70,6 +71,9 @@ static void every_call_of_an_end_is_refused(struct ringproof_lib_producer *produ
   FORKED(ringproof_lib_release(consumer, 0, &error));
   FORKED(ringproof_lib_consumer_state(consumer, &state, &error));
   FORKED(ringproof_lib_consumer_close(consumer, &error));
+  /* One that the parent has armed, and one that nobody has. */
+  FORKED(ringproof_lib_consumer_arm(consumer, &descriptor, &error));
+  FORKED(ringproof_lib_producer_arm(producer, &descriptor, &error));
 }
 
 static void a_ring(const char *of) {
@@ -77,9 +81,12 @@ static void a_ring(const char *of) {
   struct ringproof_lib_consumer *consumer;
   struct ringproof_lib_chunk chunk;
   uint64_t item = 1;
+  int descriptor;
   make(of, RINGPROOF_LIB_RING, 8);
   OK(ringproof_lib_producer_open(segment, &producer, &error));
   OK(ringproof_lib_consumer_open(segment, &consumer, &error));
+  CHECK(ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_EMPTY);
+  OK(ringproof_lib_consumer_arm(consumer, &descriptor, &error));
   OK(ringproof_lib_push(producer, &item, &error));
   OK(ringproof_lib_reserve(producer, 1, &chunk, &error));
   for (int first = 0; first < 2; first++) {
@@ -134,14 +141,17 @@ static void a_value(uint32_t kind) {
   struct ringproof_lib_writer *writer, *another;
   struct ringproof_lib_reader *reader, *other;
   uint64_t value = 8;
+  int descriptor;
   make(name, kind, 0);
   OK(ringproof_lib_writer_open(segment, &writer, &error));
   OK(ringproof_lib_reader_open(segment, &reader, &error));
+  OK(ringproof_lib_reader_arm(reader, 0, &descriptor, &error));
   IN_CHILD({
     occupy();
     FORKED(ringproof_lib_write(writer, &value, &error));
     FORKED(ringproof_lib_try_read(reader, &value, &error));
     FORKED(ringproof_lib_read(reader, &value, 1, &error));
+    FORKED(ringproof_lib_reader_arm(reader, 0, &descriptor, &error));
     FORKED(ringproof_lib_writer_open(segment, &another, &error));
     FORKED(ringproof_lib_reader_open(segment, &other, &error));
     CHECK(intact());

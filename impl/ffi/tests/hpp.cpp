@@ -6,6 +6,7 @@
 #include "ringproof.hpp"
 
 #include <cstdio>
+#include <poll.h>
 
 // ---- Payloads, described in every place that there is -----------------------------------------
 
@@ -210,12 +211,15 @@ void waits(const std::string &name) {
   CHECK(receiver.wait_for(1ms, 2) == RINGPROOF_TIMED_OUT);
   CHECK(sender.push(2) == RINGPROOF_OK && sender.wait_for(1ms) == RINGPROOF_TIMED_OUT);
   CHECK(sender.wait_until(clock::now()) == RINGPROOF_TIMED_OUT);
+  CHECK(sender.wait_drained_for(1ms) == RINGPROOF_TIMED_OUT);
+  CHECK(sender.wait_drained_until(clock::now()) == RINGPROOF_TIMED_OUT);
   for (const ringproof_wait how : {RINGPROOF_WAIT_SLEEP, RINGPROOF_WAIT_SLEEP_AT_ONCE,
                                    RINGPROOF_WAIT_YIELD, RINGPROOF_WAIT_SPIN}) {
     sender.set_wait(how);
     CHECK(sender.wait_for(1ms) == RINGPROOF_TIMED_OUT);
   }
   CHECK(receiver.close() == RINGPROOF_OK && sender.wait() == RINGPROOF_PEER_CLOSED);
+  CHECK(sender.wait_drained() == RINGPROOF_PEER_CLOSED);
   CHECK(receiver.wait() == RINGPROOF_CLOSED);
   CHECK(ring.unlink(details) == RINGPROOF_OK);
 
@@ -228,6 +232,55 @@ void waits(const std::string &name) {
   CHECK((reader.wait_until(clock::now(), 0) == seen{RINGPROOF_TIMED_OUT, 0}));
   CHECK(writer.write(5) == RINGPROOF_OK);
   CHECK(reader.version() == 1 && (reader.wait(0) == seen{RINGPROOF_OK, 1}));
+  CHECK(latch.unlink(details) == RINGPROOF_OK);
+}
+
+// ---- Waiting in an event loop -----------------------------------------------------------------
+
+bool is_readable(const ringproof::notifier &bell, int timeout = 0) {
+  pollfd polled = {bell.descriptor(), POLLIN, 0};
+  return poll(&polled, 1, timeout) == 1 && polled.revents == POLLIN;
+}
+
+void notifies(const std::string &name) {
+  const int forever = -1;
+  ringproof_error details;
+  ints ring = ints::create(name, ringproof_ring_options(1), details);
+  producer sender(ring, details);
+  consumer receiver(ring, details);
+  NEED(sender && receiver);
+  ringproof::notifier items(receiver, details), room(sender, details);
+  NEED(items && room && details.status == RINGPROOF_OK);
+  CHECK(is_readable(items) && is_readable(room));
+  for (int round = 0; round < 5; round++) {
+    int item = -1;
+    CHECK(receiver.pop(item) == RINGPROOF_EMPTY && items.arm(receiver) == RINGPROOF_OK);
+    CHECK(!is_readable(items) && sender.push(round) == RINGPROOF_OK && is_readable(items, forever));
+    CHECK(sender.push(round) == RINGPROOF_FULL && room.arm(sender) == RINGPROOF_OK);
+    CHECK(!is_readable(room) && receiver.pop(item) == RINGPROOF_OK && item == round);
+    CHECK(is_readable(room, forever));
+  }
+  CHECK(items.arm(sender) == RINGPROOF_NOT_OPEN);
+  // Either may be moved, also while the thread waits.
+  int item = -1;
+  CHECK(receiver.pop(item) == RINGPROOF_EMPTY && items.arm(receiver) == RINGPROOF_OK);
+  ringproof::notifier moved(std::move(items));
+  consumer elsewhere(std::move(receiver));
+  CHECK(!is_readable(moved) && sender.push(7) == RINGPROOF_OK && is_readable(moved, forever));
+  CHECK(elsewhere.pop(item) == RINGPROOF_OK && item == 7);
+  CHECK(elsewhere.pop(item) == RINGPROOF_EMPTY && moved.arm(elsewhere) == RINGPROOF_OK);
+  CHECK(sender.close() == RINGPROOF_OK && is_readable(moved, forever));
+  CHECK(elsewhere.pop(item) == RINGPROOF_PEER_CLOSED);
+  CHECK(ring.unlink(details) == RINGPROOF_OK);
+
+  values latch = values::create(name, ringproof_latch_options(), details);
+  ringproof::writer<std::uint64_t> writer(latch, details);
+  ringproof::reader<std::uint64_t> reader(latch, details);
+  NEED(writer && reader);
+  ringproof::notifier newer(reader, details);
+  NEED(newer);
+  CHECK(newer.arm(reader, 0) == RINGPROOF_OK && !is_readable(newer));
+  CHECK(writer.write(5) == RINGPROOF_OK && is_readable(newer, forever));
   CHECK(latch.unlink(details) == RINGPROOF_OK);
 }
 
@@ -262,6 +315,7 @@ void refuses(producer &end) {
   CHECK(end.commit(slots, 0) == RINGPROOF_NOT_OPEN);
   CHECK(end.close() == RINGPROOF_NOT_OPEN);
   CHECK(end.wait() == RINGPROOF_NOT_OPEN && end.wait(0) == RINGPROOF_NOT_OPEN);
+  CHECK(end.wait_drained_for(std::chrono::seconds(0)) == RINGPROOF_NOT_OPEN);
   CHECK((end.occupancy() == answer{RINGPROOF_NOT_OPEN, 0}));
   CHECK((end.peer_present() == yes_or_no{RINGPROOF_NOT_OPEN, false}));
   CHECK(end.is_peer_closed() == RINGPROOF_NOT_OPEN);
@@ -297,6 +351,18 @@ void refuses(const ringproof::reader<std::uint64_t> &end) {
   CHECK(end.read(value, 2) == RINGPROOF_NOT_OPEN && value == 3);
   CHECK(end.version() == 0);
   CHECK((end.wait(4) == std::pair{RINGPROOF_NOT_OPEN, std::uint64_t{4}}));
+}
+
+// Also by ends that are open.
+producer *some_producer;
+consumer *some_consumer;
+ringproof::reader<std::uint64_t> *some_reader;
+
+void refuses(ringproof::notifier &bell) {
+  CHECK(!bell && bell.descriptor() == -1);
+  CHECK(bell.arm(*some_producer) == RINGPROOF_NOT_OPEN);
+  CHECK(bell.arm(*some_consumer) == RINGPROOF_NOT_OPEN);
+  CHECK(bell.arm(*some_reader, 0) == RINGPROOF_NOT_OPEN);
 }
 
 template <class Chunk> void is_empty(const Chunk &chunk) {
@@ -337,6 +403,21 @@ void moved_from(const std::string &name, const std::string &other) {
     return end.pop(item) == RINGPROOF_OK && item == next++;
   });
   CHECK(sent == 3 && next == 3);
+  ringproof::notifier bell(receiver, details);
+  {
+    values latch = values::create(other, ringproof_latch_options(), details);
+    ringproof::reader<std::uint64_t> reader(latch, details);
+    NEED(bell && reader);
+    some_producer = &sender;
+    some_consumer = &receiver;
+    some_reader = &reader;
+    moves(std::move(bell), [&](ringproof::notifier &moved) {
+      int item = -1;
+      return moved.descriptor() >= 0 && receiver.pop(item) == RINGPROOF_EMPTY &&
+             moved.arm(receiver) == RINGPROOF_OK;
+    });
+    CHECK(latch.unlink(details) == RINGPROOF_OK);
+  }
 
   // What is used up, moved from, or of a failed call.
   auto [reserved, slots] = sender.reserve(2);
@@ -403,6 +484,8 @@ void failed(const std::string &name) {
   consumer another(ring, details);
   CHECK(details.status == RINGPROOF_HELD);
   refuses(another);
+  ringproof::notifier bell(another, details);
+  CHECK(!bell && details.status == RINGPROOF_NOT_OPEN && details.message[0] != '\0');
   values wrong = values::attach(name, details);
   CHECK(details.status == RINGPROOF_MISMATCH && std::string(details.field) == "kind");
   CHECK(!wrong);
@@ -436,6 +519,9 @@ void exceptions(const std::string &name) {
   ints moved(std::move(ring));
   CHECK(moved.is_current() && moved.name_status() == RINGPROOF_NAME_CURRENT);
   CHECK(thrown([&] { consumer none(ring); }) == RINGPROOF_NOT_OPEN);
+  producer open(std::move(first));
+  CHECK(thrown([&] { ringproof::notifier none(first); }) == RINGPROOF_NOT_OPEN);
+  CHECK(is_readable(ringproof::notifier(open)));
   CHECK(thrown([&] { ring.unlink(); }) == RINGPROOF_NOT_OPEN);
   CHECK(thrown([&] { (void)ring.is_current(); }) == RINGPROOF_NOT_OPEN);
   moved.unlink();
@@ -454,6 +540,7 @@ int main(int count, char **arguments) {
   descriptions();
   questions(name);
   waits(name);
+  notifies(name);
   moved_from(name, other);
   failed(name);
   exceptions(name);

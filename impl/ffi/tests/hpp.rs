@@ -324,6 +324,7 @@ fn what_cannot_work_says_why() {
             "(void)ring.name_status();",
             "ringproof::producer<int> end(ring);",
             "ringproof::consumer<int> end(ring);",
+            "ringproof_error error; ringproof::producer<int> end(ring, error); ringproof::notifier bell(end);",
         ] {
             let text = format!(
                 "{include}void call(ringproof::ring<int> &ring);\n\

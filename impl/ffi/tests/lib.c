@@ -7,12 +7,14 @@
  *   lib write KIND NAME N     writes N values to a seqlock or latch
  *   lib read KIND NAME N      reads N values; none may be torn or older than the one before
  *
- * Who finds nothing waits, and with RINGPROOF_PEER_SLEEPS in the environment sleeps at once.
+ * Who finds nothing waits; with RINGPROOF_PEER_SLEEPS in the environment it sleeps at once, and with
+ * RINGPROOF_PEER_POLLS it polls a descriptor.
  *
  * Exit 0: as it should be; 1: it is not, and standard error says how; 2: the arguments are wrong.
  */
 #include "ringproof.h"
 #include "ringproof_lib.h"
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
@@ -607,6 +609,116 @@ static void a_wait_says_why_it_ended(void) {
   ringproof_lib_detach(segment);
 }
 
+/* Whether it is by then. */
+static bool is_readable(int descriptor, int timeout) {
+  struct pollfd polled = {descriptor, POLLIN, 0};
+  return poll(&polled, 1, timeout) == 1 && polled.revents == POLLIN;
+}
+
+static void a_producer_waits_until_all_is_taken(void) {
+  const struct ringproof_lib_options options = {.kind = RINGPROOF_LIB_RING, .capacity = 2};
+  const uint64_t forever = RINGPROOF_LIB_FOREVER, soon = 2000000;
+  struct ringproof_lib_segment *segment;
+  struct ringproof_lib_producer *producer;
+  struct ringproof_lib_consumer *consumer;
+  struct item item = {0, 0};
+  CHECK(ringproof_lib_create(NULL, &options, &item_payload, NULL, &segment, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_producer_open(segment, &producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_consumer_open(segment, &consumer, &error) == RINGPROOF_LIB_OK);
+  REFUSED(ringproof_lib_wait_drained(NULL, 0, &error), RINGPROOF_LIB_ARGUMENT, "`producer` is null");
+  CHECK(ringproof_lib_wait_drained(producer, forever, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_push(producer, &item, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_producer_close(producer, &error) == RINGPROOF_LIB_OK);
+  REFUSED(ringproof_lib_wait_drained(producer, soon, &error), RINGPROOF_LIB_TIMED_OUT, "timed out");
+  CHECK(ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_wait_drained(producer, forever, &error) == RINGPROOF_LIB_OK);
+  ringproof_lib_producer_drop(producer);
+  ringproof_lib_consumer_drop(consumer);
+  ringproof_lib_detach(segment);
+}
+
+static void a_descriptor_says_when_an_end_may_go_on(void) {
+  const struct ringproof_lib_options options = {.kind = RINGPROOF_LIB_RING, .capacity = 2};
+  const struct ringproof_lib_options latch_options = {.kind = RINGPROOF_LIB_LATCH};
+  const int forever = -1;
+  struct ringproof_lib_segment *segment;
+  struct ringproof_lib_producer *producer;
+  struct ringproof_lib_consumer *consumer;
+  struct ringproof_lib_writer *writer;
+  struct ringproof_lib_reader *reader;
+  struct rlimit limit, none;
+  struct item item = {0, 0};
+  int descriptor = -1, first;
+  CHECK(ringproof_lib_create(NULL, &options, &item_payload, NULL, &segment, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_producer_open(segment, &producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_consumer_open(segment, &consumer, &error) == RINGPROOF_LIB_OK);
+  REFUSED(ringproof_lib_producer_arm(NULL, &first, &error), RINGPROOF_LIB_ARGUMENT, "`producer` is null");
+  REFUSED(ringproof_lib_consumer_arm(NULL, &first, &error), RINGPROOF_LIB_ARGUMENT, "`consumer` is null");
+  REFUSED(ringproof_lib_reader_arm(NULL, 0, &first, &error), RINGPROOF_LIB_ARGUMENT, "`reader` is null");
+  REFUSED(ringproof_lib_consumer_arm(consumer, NULL, &error), RINGPROOF_LIB_ARGUMENT, "`descriptor` is null");
+  /* Without a descriptor there is none. */
+  CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  none = limit;
+  none.rlim_cur = 0;
+  CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  REFUSED(ringproof_lib_consumer_arm(consumer, &first, &error), RINGPROOF_LIB_SYSTEM, "make a descriptor to wait with");
+  CHECK(error.os_error == EMFILE && setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  /* The same one each time, unreadable from then on, and readable with an item. */
+  for (int i = 0; i < 5; i++) {
+    CHECK(ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_EMPTY);
+    CHECK(ringproof_lib_consumer_arm(consumer, &first, &error) == RINGPROOF_LIB_OK);
+    CHECK(descriptor == -1 || descriptor == first);
+    descriptor = first;
+    CHECK(fcntl(descriptor, F_GETFD) == FD_CLOEXEC && !is_readable(descriptor, 0));
+    CHECK(ringproof_lib_push(producer, &item, &error) == RINGPROOF_LIB_OK);
+    CHECK(is_readable(descriptor, forever));
+    CHECK(ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_OK);
+  }
+  /* With room, which is another end's. */
+  while (ringproof_lib_push(producer, &item, &error) == RINGPROOF_LIB_OK) {
+  }
+  CHECK(ringproof_lib_producer_arm(producer, &descriptor, &error) == RINGPROOF_LIB_OK);
+  CHECK(descriptor != first && !is_readable(descriptor, 0));
+  CHECK(ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_OK);
+  CHECK(is_readable(descriptor, forever));
+  /* It ends with its end, whatever that waits for; and who is gone is found out. */
+  CHECK(ringproof_lib_push(producer, &item, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_push(producer, &item, &error) == RINGPROOF_LIB_FULL);
+  CHECK(ringproof_lib_producer_arm(producer, &descriptor, &error) == RINGPROOF_LIB_OK);
+  ringproof_lib_producer_drop(producer);
+  CHECK(fcntl(descriptor, F_GETFD) == -1);
+  while (ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_OK) {
+  }
+  CHECK(ringproof_lib_consumer_arm(consumer, &first, &error) == RINGPROOF_LIB_OK);
+  CHECK(is_readable(first, forever));
+  CHECK(ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_EMPTY);
+  REFUSED(ringproof_lib_consumer_arm(consumer, &first, &error), RINGPROOF_LIB_PEER_GONE, "is gone");
+  CHECK(is_readable(first, 0));
+  /* A close is something to see. */
+  CHECK(ringproof_lib_producer_open(segment, &producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_consumer_arm(consumer, &first, &error) == RINGPROOF_LIB_OK && !is_readable(first, 0));
+  CHECK(ringproof_lib_producer_close(producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(is_readable(first, forever));
+  CHECK(ringproof_lib_pop(consumer, &item, &error) == RINGPROOF_LIB_PEER_CLOSED);
+  ringproof_lib_producer_drop(producer);
+  ringproof_lib_consumer_drop(consumer);
+  ringproof_lib_detach(segment);
+  CHECK(fcntl(first, F_GETFD) == -1);
+  CHECK(ringproof_lib_create(NULL, &latch_options, &item_payload, NULL, &segment, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_writer_open(segment, &writer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_reader_open(segment, &reader, &error) == RINGPROOF_LIB_OK);
+  for (uint64_t version = 0; version < 5; version++) {
+    CHECK(ringproof_lib_reader_arm(reader, version, &descriptor, &error) == RINGPROOF_LIB_OK);
+    CHECK(!is_readable(descriptor, 0));
+    CHECK(ringproof_lib_write(writer, &item, &error) == RINGPROOF_LIB_OK);
+    CHECK(is_readable(descriptor, forever) && ringproof_lib_reader_version(reader) == version + 1);
+  }
+  ringproof_lib_reader_drop(reader);
+  ringproof_lib_writer_drop(writer);
+  ringproof_lib_detach(segment);
+  CHECK(fcntl(descriptor, F_GETFD) == -1);
+}
+
 static void a_segment_is_inspected(void) {
   const struct ringproof_lib_options options = {.kind = RINGPROOF_LIB_RING, .mode = 0640, .capacity = 5, .slots = 8};
   static char text[RINGPROOF_DESCRIPTION_MAX + 1];
@@ -680,6 +792,8 @@ static int checks(void) {
   who_is_attached_learns_what_became_of_the_name();
   the_header_only_library_is_a_peer();
   a_wait_says_why_it_ended();
+  a_producer_waits_until_all_is_taken();
+  a_descriptor_says_when_an_end_may_go_on();
   a_segment_is_inspected();
   truncation_is_told();
   return 0;
@@ -691,6 +805,8 @@ static uint32_t how(void) {
   return getenv("RINGPROOF_PEER_SLEEPS") != NULL ? RINGPROOF_LIB_WAIT_SLEEP_AT_ONCE
                                                  : RINGPROOF_LIB_WAIT_SLEEP;
 }
+
+static bool polls(void) { return getenv("RINGPROOF_PEER_POLLS") != NULL; }
 
 /* After a wait: one that was killed is started again. */
 static bool goes_on(enum ringproof_lib_status status) {
@@ -726,7 +842,10 @@ static int send_all(struct ringproof_lib_segment *ring, uint64_t count) {
       status = ringproof_lib_push(producer, &item, &error);
     }
     if (status == RINGPROOF_LIB_FULL) {
-      status = ringproof_lib_wait_free(producer, 1, RINGPROOF_LIB_FOREVER, &error);
+      int descriptor = -1;
+      status = polls() ? ringproof_lib_producer_arm(producer, &descriptor, &error)
+                       : ringproof_lib_wait_free(producer, 1, RINGPROOF_LIB_FOREVER, &error);
+      CHECK(descriptor < 0 || is_readable(descriptor, -1));
     }
     CHECK(goes_on(status));
   }
@@ -751,7 +870,10 @@ static int recv_all(struct ringproof_lib_segment *ring, uint64_t count) {
     struct ringproof_lib_chunk chunk;
     enum ringproof_lib_status status = ringproof_lib_peek(consumer, 11, &chunk, &error);
     if (status == RINGPROOF_LIB_EMPTY) {
-      status = ringproof_lib_wait_items(consumer, 1, RINGPROOF_LIB_FOREVER, &error);
+      int descriptor = -1;
+      status = polls() ? ringproof_lib_consumer_arm(consumer, &descriptor, &error)
+                       : ringproof_lib_wait_items(consumer, 1, RINGPROOF_LIB_FOREVER, &error);
+      CHECK(descriptor < 0 || is_readable(descriptor, -1));
       if (goes_on(status)) {
         continue;
       }
@@ -790,7 +912,16 @@ static int read_values(struct ringproof_lib_segment *segment, uint64_t count) {
   CHECK(ringproof_lib_reader_set_wait(reader, how(), &error) == RINGPROOF_LIB_OK);
   while (last < count) {
     struct value value;
-    CHECK(goes_on(ringproof_lib_wait_newer(reader, &version, RINGPROOF_LIB_FOREVER, &error)));
+    if (!polls()) {
+      CHECK(goes_on(ringproof_lib_wait_newer(reader, &version, RINGPROOF_LIB_FOREVER, &error)));
+    } else if (ringproof_lib_reader_version(reader) == version) {
+      int descriptor = -1;
+      CHECK(goes_on(ringproof_lib_reader_arm(reader, version, &descriptor, &error)));
+      CHECK(descriptor < 0 || is_readable(descriptor, -1));
+      continue;
+    } else {
+      version = ringproof_lib_reader_version(reader);
+    }
     if (ringproof_lib_read(reader, &value, 1000, &error) != RINGPROOF_LIB_OK) {
       continue; /* its writer is stopped inside a write, or was killed there */
     }

@@ -51,21 +51,24 @@ impl Link {
 
     /// Starts a program of it.
     fn start(self, arguments: &[&str]) -> Peer {
-        self.peer(arguments, false)
+        self.peer(arguments, &[])
     }
 
     /// One that sleeps at once when it finds nothing.
     fn sleeper(self, arguments: &[&str]) -> Peer {
-        self.peer(arguments, true)
+        self.peer(arguments, &["RINGPROOF_PEER_SLEEPS"])
     }
 
-    fn peer(self, arguments: &[&str], sleeps: bool) -> Peer {
+    /// One that polls a descriptor then.
+    fn poller(self, arguments: &[&str]) -> Peer {
+        self.peer(arguments, &["RINGPROOF_PEER_POLLS"])
+    }
+
+    fn peer(self, arguments: &[&str], settings: &'static [&str]) -> Peer {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         Peer::start(move || {
             let mut command = Command::new(program(self));
-            if sleeps {
-                command.env("RINGPROOF_PEER_SLEEPS", "1");
-            }
+            command.envs(settings.iter().map(|setting| (setting, "1")));
             command.args(&arguments);
             command
         })
@@ -107,6 +110,7 @@ fn the_library_passes_its_checks_linked_either_way() {
 #[test]
 fn the_checks_find_injected_faults() {
     let functions = "ringproof_lib_commit ringproof_lib_producer_close ringproof_lib_name_status ringproof_lib_push ringproof_lib_pop ringproof_lib_release ringproof_lib_write ringproof_lib_try_read ringproof_lib_wait_items ringproof_lib_wait_newer \
+                     ringproof_lib_wait_drained ringproof_lib_producer_arm ringproof_lib_consumer_arm ringproof_lib_reader_arm \
                      ringproof_lib_producer_open ringproof_lib_describe";
     let functions: Vec<_> = functions.split(' ').collect();
     let mut more = linked().to_vec();
@@ -213,16 +217,18 @@ fn the_library_and_the_header_exchange_a_stream_and_wake_each_other() {
         (Link::Nothing, Link::Shared),
         (Link::Static, Link::Shared),
     ] {
-        let name = Named::new("lib-to-header");
-        // Alone, each of the two goes to sleep.
-        let send = from.sleeper(&["send", &name, &items]);
-        await_state(&name, |seen| seen.roles[0].asks && send.is_asleep());
-        let recv = to.sleeper(&["recv", &name, &items]);
-        await_state(&name, |seen| seen.roles[1].wakes > 0);
-        send.end();
-        recv.end();
-        let seen = Inspection::of(&name).unwrap();
-        assert_eq!((seen.write_index, seen.read_index), (ITEMS, ITEMS));
+        for start in [Link::sleeper, Link::poller] {
+            let name = Named::new("lib-to-header");
+            // Alone, each of the two goes to sleep.
+            let send = start(from, &["send", &name, &items]);
+            await_state(&name, |seen| seen.roles[0].asks && send.is_asleep());
+            let recv = start(to, &["recv", &name, &items]);
+            await_state(&name, |seen| seen.roles[1].wakes > 0);
+            send.end();
+            recv.end();
+            let seen = Inspection::of(&name).unwrap();
+            assert_eq!((seen.write_index, seen.read_index), (ITEMS, ITEMS));
+        }
     }
 }
 
@@ -248,7 +254,7 @@ fn exchange(
     mut read: impl FnMut() -> Option<[u64; 64]>,
 ) {
     let values = VALUES.to_string();
-    let reader = Link::Shared.start(&["read", kind, name, &values]);
+    let reader = Link::Shared.poller(&["read", kind, name, &values]);
     for value in 1..=VALUES {
         write([value; 64]);
     }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool injected(const char *function) {
   const char *text = getenv("RINGPROOF_INJECTED");
@@ -48,6 +49,29 @@ WRONG(ringproof_lib_wait_items,
       (c, count, timeout, e),
       enum ringproof_lib_status status = real(c, count, timeout, e);
       return status == RINGPROOF_LIB_INTERRUPTED ? real(c, count, timeout > 1 ? 1 : timeout, e) : status;)
+
+WRONG(ringproof_lib_wait_drained, (struct ringproof_lib_producer *p, uint64_t timeout, struct ringproof_lib_error *e),
+      (p, timeout, e),
+      enum ringproof_lib_status status = real(p, timeout, e);
+      return status == RINGPROOF_LIB_TIMED_OUT ? RINGPROOF_LIB_OK : status;)
+
+WRONG(ringproof_lib_producer_arm,
+      (struct ringproof_lib_producer *p, int *descriptor, struct ringproof_lib_error *e), (p, descriptor, e),
+      enum ringproof_lib_status status = real(p, descriptor, e);
+      if (status == RINGPROOF_LIB_OK) { *descriptor = dup(*descriptor); }
+      return status;)
+
+WRONG(ringproof_lib_consumer_arm,
+      (struct ringproof_lib_consumer *c, int *descriptor, struct ringproof_lib_error *e), (c, descriptor, e),
+      enum ringproof_lib_status status = real(c, descriptor, e);
+      return status == RINGPROOF_LIB_PEER_GONE ? RINGPROOF_LIB_OK : status;)
+
+WRONG(ringproof_lib_reader_arm,
+      (struct ringproof_lib_reader *r, uint64_t since, int *descriptor, struct ringproof_lib_error *e),
+      (r, since, descriptor, e),
+      enum ringproof_lib_status status = real(r, since, descriptor, e);
+      if (status == RINGPROOF_LIB_OK) { *descriptor = dup(*descriptor); }
+      return status;)
 
 WRONG(ringproof_lib_wait_newer,
       (const struct ringproof_lib_reader *r, uint64_t *version, uint64_t timeout, struct ringproof_lib_error *e),

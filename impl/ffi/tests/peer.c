@@ -6,13 +6,15 @@
  *   peer write KIND NAME N   writes N values to a seqlock or latch
  *   peer read KIND NAME N    reads N values; none may be torn or older than the one before
  *
- * Who finds nothing waits, and with RINGPROOF_PEER_SLEEPS in the environment sleeps at once.
+ * Who finds nothing waits; with RINGPROOF_PEER_SLEEPS in the environment it sleeps at once, and with
+ * RINGPROOF_PEER_POLLS it polls a descriptor.
  *
  * Exit 0: as it should be; 1: it is not, and standard error says how; 2: the arguments are wrong.
  */
 #include "ringproof.h"
-#include <sys/prctl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 struct item {
   uint64_t seq;
@@ -46,6 +48,19 @@ static enum ringproof_wait how(void) {
                                                  : RINGPROOF_WAIT_SLEEP;
 }
 
+static struct ringproof_notifier notifier;
+
+static bool polls(void) { return getenv("RINGPROOF_PEER_POLLS") != NULL; }
+
+/* Waits until the descriptor is readable, if it is armed. */
+static enum ringproof_status polled(enum ringproof_status armed) {
+  struct pollfd descriptor = {ringproof_notifier_descriptor(&notifier), POLLIN, 0};
+  if (armed == RINGPROOF_OK && poll(&descriptor, 1, -1) != 1) {
+    return RINGPROOF_SYSTEM;
+  }
+  return armed;
+}
+
 /* After a wait: one that was killed is started again. */
 static bool goes_on(enum ringproof_status status) {
   return status == RINGPROOF_OK || status == RINGPROOF_PEER_GONE;
@@ -58,6 +73,9 @@ static int send_all(const struct ringproof_segment *ring, uint64_t count) {
     return fail("send", error.message);
   }
   ringproof_producer_set_wait(&producer, how());
+  if (polls() && ringproof_producer_notifier_open(&notifier, &producer, &error) != RINGPROOF_OK) {
+    return fail("send", error.message);
+  }
   while (producer.write_index < count) {
     const uint64_t seq = ringproof_producer_position(&producer);
     enum ringproof_status status;
@@ -75,13 +93,15 @@ static int send_all(const struct ringproof_segment *ring, uint64_t count) {
       status = ringproof_push(&producer, &item);
     }
     if (status == RINGPROOF_FULL) {
-      status = ringproof_wait_free(&producer, 1, RINGPROOF_FOREVER);
+      status = polls() ? polled(ringproof_producer_arm(&notifier, &producer))
+                       : ringproof_wait_free(&producer, 1, RINGPROOF_FOREVER);
     }
     if (!goes_on(status)) {
       return failed("push", status);
     }
   }
   ringproof_producer_close(&producer);
+  ringproof_notifier_close(&notifier);
   ringproof_producer_drop(&producer);
   return 0;
 }
@@ -107,11 +127,15 @@ static int recv_all(const struct ringproof_segment *ring, uint64_t count) {
     return fail("recv", error.message);
   }
   ringproof_consumer_set_wait(&consumer, how());
+  if (polls() && ringproof_consumer_notifier_open(&notifier, &consumer, &error) != RINGPROOF_OK) {
+    return fail("recv", error.message);
+  }
   for (;;) {
     struct ringproof_chunk chunk;
     enum ringproof_status status = ringproof_peek(&consumer, 11, &chunk);
     if (status == RINGPROOF_EMPTY) {
-      status = ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER);
+      status = polls() ? polled(ringproof_consumer_arm(&notifier, &consumer))
+                       : ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER);
       if (goes_on(status)) {
         continue;
       }
@@ -134,6 +158,7 @@ static int recv_all(const struct ringproof_segment *ring, uint64_t count) {
   if (ringproof_consumer_position(&consumer) != count) {
     return fail("recv", "the stream ended at another position than it should");
   }
+  ringproof_notifier_close(&notifier);
   ringproof_consumer_drop(&consumer);
   return 0;
 }
@@ -163,10 +188,20 @@ static int read_values(const struct ringproof_segment *segment, uint64_t count) 
     return fail("read", error.message);
   }
   ringproof_reader_set_wait(&reader, how());
+  if (polls() && ringproof_reader_notifier_open(&notifier, &reader, &error) != RINGPROOF_OK) {
+    return fail("read", error.message);
+  }
   while (last < count) {
     struct value value;
-    const enum ringproof_status status =
-        ringproof_wait_newer(&reader, &version, RINGPROOF_FOREVER);
+    enum ringproof_status status;
+    if (!polls()) {
+      status = ringproof_wait_newer(&reader, &version, RINGPROOF_FOREVER);
+    } else if (ringproof_reader_version(&reader) == version) {
+      status = polled(ringproof_reader_arm(&notifier, &reader, version));
+    } else {
+      version = ringproof_reader_version(&reader);
+      status = RINGPROOF_OK;
+    }
     if (!goes_on(status)) {
       return failed("wait", status);
     }
@@ -183,6 +218,7 @@ static int read_values(const struct ringproof_segment *segment, uint64_t count) 
     }
     last = value.word[0];
   }
+  ringproof_notifier_close(&notifier);
   ringproof_reader_drop(&reader);
   return 0;
 }

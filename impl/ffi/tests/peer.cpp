@@ -5,11 +5,15 @@
 //   peer write KIND NAME N   writes up to N values to a seqlock or latch
 //   peer read KIND NAME N    reads until the Nth value; none may be torn or older than the one before
 //
+// With RINGPROOF_PEER_SLEEPS and RINGPROOF_PEER_POLLS in the environment as there.
+//
 // Exit 0: as it should be; 1: it is not, and standard error says how; 2: the arguments are wrong.
 #include "ringproof.hpp"
 
 #include <csignal>
 #include <cstdio>
+#include <optional>
+#include <poll.h>
 #include <sys/prctl.h>
 
 namespace {
@@ -40,11 +44,48 @@ template <class End> End &waiting(End &end) {
   return end;
 }
 
+// A notifier of the end, where it is to poll.
+template <class End> std::optional<ringproof::notifier> notifier_of(const End &end) {
+  if (std::getenv("RINGPROOF_PEER_POLLS") == nullptr) {
+    return std::nullopt;
+  }
+  return ringproof::notifier(end);
+}
+
+// Waits until the descriptor is readable, if it is armed.
+ringproof_status polled(const ringproof::notifier &notifier, ringproof_status armed) {
+  pollfd descriptor = {notifier.descriptor(), POLLIN, 0};
+  if (armed == RINGPROOF_OK && poll(&descriptor, 1, -1) != 1) {
+    return RINGPROOF_SYSTEM;
+  }
+  return armed;
+}
+
+// One look, and unless that finds something a wait.
+template <class End>
+ringproof_status wait(End &end, std::optional<ringproof::notifier> &notifier) {
+  using namespace std::chrono_literals;
+  if (!notifier) {
+    return end.wait();
+  }
+  for (;;) {
+    ringproof_status status = end.wait_for(0s);
+    if (status != RINGPROOF_TIMED_OUT) {
+      return status;
+    }
+    status = polled(*notifier, notifier->arm(end));
+    if (status != RINGPROOF_OK) {
+      return status;
+    }
+  }
+}
+
 int send(const ringproof::ring<item> &ring, std::uint64_t count) {
   ringproof::producer<item> producer(ring);
+  auto notifier = notifier_of(producer);
   waiting(producer);
   while (producer.position() < count) {
-    const ringproof_status status = producer.wait();
+    const ringproof_status status = wait(producer, notifier);
     if (status == RINGPROOF_OK) {
       const std::uint64_t seq = producer.position();
       producer.push({seq, check_of(seq)});
@@ -58,9 +99,10 @@ int send(const ringproof::ring<item> &ring, std::uint64_t count) {
 
 int recv(const ringproof::ring<item> &ring, std::uint64_t count) {
   ringproof::consumer<item> consumer(ring);
+  auto notifier = notifier_of(consumer);
   waiting(consumer);
   for (;;) {
-    const ringproof_status status = consumer.wait();
+    const ringproof_status status = wait(consumer, notifier);
     if (status == RINGPROOF_PEER_CLOSED) {
       break;
     }
@@ -90,9 +132,17 @@ template <class Segment> int write(const Segment &from, std::uint64_t count) {
 
 template <class Segment> int read(const Segment &from, std::uint64_t count) {
   ringproof::reader<value> reader(from);
+  auto notifier = notifier_of(reader);
   std::uint64_t last = 0, version = 0;
   waiting(reader);
   while (last < count) {
+    if (notifier && reader.version() == version) {
+      const ringproof_status status = polled(*notifier, notifier->arm(reader, version));
+      if (!goes_on(status)) {
+        return failed("read", status);
+      }
+      continue;
+    }
     const auto [status, newer] = reader.wait(version);
     if (!goes_on(status)) {
       return failed("read", status);

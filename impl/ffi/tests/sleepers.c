@@ -501,6 +501,52 @@ static void a_peer_that_is_gone_is_noticed(const char *name) {
   }
 }
 
+static void stop_and_take_no_more(void) {
+  pop();
+  stop();
+}
+
+static void drop_consumer(void) { ringproof_consumer_drop(&consumer); }
+
+/* A producer waits until its items were taken, also those before its end. */
+static void what_was_pushed_is_waited_for(const char *name) {
+  doing = "drained";
+  open_ring(name);
+  CHECK(ringproof_wait_drained(&producer, 0) == RINGPROOF_OK);
+  push();
+  push();
+  CHECK(ringproof_wait_drained(&producer, UINT64_C(5000000)) == RINGPROOF_TIMED_OUT);
+  pop();
+  publish = pop;
+  step = ASLEEP;
+  lost = 0;
+  CHECK(ringproof_wait_drained(&producer, RINGPROOF_FOREVER) == RINGPROOF_OK && lost == 0);
+  push();
+  end();
+  CHECK(ringproof_wait_drained(&producer, 0) == RINGPROOF_TIMED_OUT);
+  publish = stop_and_take_no_more;
+  step = ASLEEP;
+  CHECK(ringproof_wait_drained(&producer, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  end_all();
+  open_ring(name);
+  push();
+  push();
+  publish = stop_and_take_no_more;
+  step = ASLEEP;
+  CHECK(ringproof_wait_drained(&producer, RINGPROOF_FOREVER) == RINGPROOF_PEER_CLOSED);
+  end_all();
+  open_ring(name);
+  push();
+  publish = drop_consumer;
+  step = ASLEEP;
+  CHECK(ringproof_wait_drained(&producer, RINGPROOF_FOREVER) == RINGPROOF_PEER_GONE);
+  publish = NULL;
+  /* What cannot be is said. */
+  ringproof_store_release(producer.read_word, 5);
+  CHECK(ringproof_wait_drained(&producer, RINGPROOF_FOREVER) == RINGPROOF_CORRUPT);
+  end_all();
+}
+
 /* The stay grows by backlogs and shrinks without, between its bounds. */
 static void it_stays_away_as_it_learns(const char *name) {
   doing = "stays";
@@ -540,6 +586,7 @@ int main(int count, char **arguments) {
   a_signal_ends_a_wait_unless_there_is_something(arguments[1]);
   who_may_not_sleep_naps(arguments[1]);
   a_peer_that_is_gone_is_noticed(arguments[1]);
+  what_was_pushed_is_waited_for(arguments[1]);
   it_stays_away_as_it_learns(arguments[1]);
   return failures == 0 ? 0 : 1;
 }

@@ -1,9 +1,10 @@
 //! The thread that sleeps in the place of an event loop.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task;
@@ -206,7 +207,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
 }
 
 /// The end's hold on the thread.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     /// The process that has the thread.
@@ -214,6 +215,20 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
+    /// The one that an end keeps, started at its first use.
+    pub(super) fn kept(
+        proxy: &mut Option<Proxy>,
+        watched: impl FnOnce() -> Watched,
+    ) -> Result<&Proxy, SegmentError> {
+        match proxy {
+            Some(proxy) => {
+                proxy.shared.watched.segment.unless_inherited()?;
+                Ok(proxy)
+            }
+            None => Ok(proxy.insert(Proxy::start(watched())?)),
+        }
+    }
+
     pub(super) fn start(watched: Watched) -> Result<Proxy, SegmentError> {
         watched.segment.unless_inherited()?;
         let label = watched.segment.label().to_owned();
@@ -267,6 +282,14 @@ impl Proxy {
 impl AsFd for Proxy {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.descriptor.as_fd()
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("descriptor", &self.as_fd().as_raw_fd())
+            .finish_non_exhaustive()
     }
 }
 
