@@ -2,9 +2,8 @@
 #     objdump --disassemble --demangle --no-show-raw-insn --disassembler-options=intel
 # and holds it against the checks below. For ci/asm.sh; plain POSIX awk.
 #
-# The *cold calls* are those of `Producer::reclaim` and `Consumer::gain`, which look at the other
-# side's index, of `Consumer::refusal`, which says why in vain, and of `wake` of both, for a side that has asked
-# for it. The *fast path* is every
+# The *cold calls* are those of `grant` of both, which looks at the other side's index, of `Consumer::refusal`, which
+# says why in vain, and of `wake` of both, for a side that has asked for it. The *fast path* is every
 # instruction that can be reached from the entry, and from which a return can be reached, without
 # passing a cold call.
 #
@@ -79,7 +78,7 @@ function link(n) {
         conditional[n] = mnemonic[n] != "jmp"
         if (!conditional[n]) next_of[n] = 0
     }
-    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*(reclaim|wake)|Consumer.*(gain|refusal|wake))/
+    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*(grant|wake)|Consumer.*(grant|refusal|wake))/
 }
 
 function is_call(n) { return mnemonic[n] ~ /^call/ }
@@ -218,7 +217,7 @@ function judge(    n, calls, cold_calls, traps, divisions, locks, fences, length
     }
     walk()
     if (!length_of_path || !cold_calls) {
-        found = length_of_path ? "no call of reclaim or gain" : "no way from the entry to a return"
+        found = length_of_path ? "no call of grant" : "no way from the entry to a return"
         verdict("fast path", 1, found)
     } else {
         verdict("fast path", 0, length_of_path " instructions")

@@ -99,6 +99,22 @@ pub trait Memory {
         let _ = slots;
     }
 
+    /// Says that this thread is going to read these slots, the first one at once. Like
+    /// [`prepare_slots`](Self::prepare_slots) it changes nothing.
+    #[inline(always)]
+    fn expect_slots<T: Payload>(&self, slots: &[SlotOf<Self, T>]) {
+        let _ = slots;
+    }
+
+    /// Says that this thread is going to read this slot as soon as it holds an item.
+    #[inline(always)]
+    fn await_slot<T: Payload>(&self, slot: &[SlotOf<Self, T>]) {
+        let _ = slot;
+    }
+
+    /// How many bytes of slots are worth preparing, or expecting, at a time.
+    const AHEAD: usize = usize::MAX;
+
     /// Makes every other thread go through a fence, wherever it is, if a barrier [reaches](Self::is_reached) it; and
     /// this thread as well. `false`, and nothing was done, if the system does not let it.
     fn barrier(&self, site: BarrierSite) -> bool;
@@ -138,9 +154,6 @@ pub struct Native;
 /// Bytes of a cache line, on the processors for which it matters here.
 const LINE: usize = 64;
 
-/// How much is asked for in one go; a core has between 10 and 24 requests for lines under way.
-const PREPARED: usize = 16 * LINE;
-
 /// Asks for a cache line as one that will be written.
 #[inline(always)]
 fn prefetch_for_write(line: *const u8) {
@@ -151,6 +164,23 @@ fn prefetch_for_write(line: *const u8) {
     unsafe {
         core::arch::asm!(
             "prefetchw [{line}]",
+            line = in(reg) line,
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = line;
+}
+
+/// Asks for a cache line as one that will be read.
+#[inline(always)]
+fn prefetch_for_read(line: *const u8) {
+    // Miri runs no assembly.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: as in `prefetch_for_write`.
+    unsafe {
+        core::arch::asm!(
+            "prefetcht0 [{line}]",
             line = in(reg) line,
             options(nostack, preserves_flags, readonly)
         );
@@ -284,10 +314,33 @@ impl Memory for Native {
     #[inline(always)]
     fn prepare_slots<T: Payload>(&self, slots: &[Slot<T>]) {
         let first = slots.as_ptr().cast::<u8>();
-        for offset in (0..size_of_val(slots).min(PREPARED)).step_by(LINE) {
+        for offset in (0..size_of_val(slots).min(Self::AHEAD)).step_by(LINE) {
             prefetch_for_write(first.wrapping_add(offset));
         }
     }
+
+    /// Asks for the cache lines of the first kibibyte but the first one, which is read at once.
+    #[inline(always)]
+    fn expect_slots<T: Payload>(&self, slots: &[Slot<T>]) {
+        let first = slots.as_ptr().cast::<u8>();
+        for offset in (0..size_of_val(slots).min(Self::AHEAD))
+            .step_by(LINE)
+            .skip(1)
+        {
+            prefetch_for_read(first.wrapping_add(offset));
+        }
+    }
+
+    /// Asks for it if it is one line: lines of a longer one would be drawn away from who writes it.
+    #[inline(always)]
+    fn await_slot<T: Payload>(&self, slot: &[Slot<T>]) {
+        if size_of::<T>() <= LINE {
+            prefetch_for_read(slot.as_ptr().cast());
+        }
+    }
+
+    // A core has between 10 and 24 requests for lines under way.
+    const AHEAD: usize = 16 * LINE;
 
     #[cfg(feature = "std")]
     fn barrier(&self, _: BarrierSite) -> bool {

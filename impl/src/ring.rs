@@ -162,6 +162,15 @@ pub struct Corruption {
     pub highest: u64,
 }
 
+/// How many items are worth preparing, or expecting, at a time: at least one.
+const fn ahead<T: Payload, M: Memory>() -> u64 {
+    match (M::AHEAD as u64).checked_div(size_of::<T>() as u64) {
+        Some(0) => 1,
+        Some(count) => count,
+        None => u64::MAX,
+    }
+}
+
 /// Why nothing was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -234,6 +243,9 @@ pub struct Producer<'a, T: Payload, M: Memory = Native, K = ()> {
     /// known to be closed, by whichever side, it is kept at the lower bound ("full"), so that the
     /// hot path need not ask.
     cached_read_index: u64,
+    /// Below this position a push asks for nothing. Invariant: it is at most `write_index + free()`, or
+    /// `write_index` has passed it.
+    granted: u64,
     closed: bool,
     /// Whether the consumer was seen to have closed the ring.
     peer_closed: bool,
@@ -275,6 +287,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
             write_index,
             // "Full": the first push looks for itself.
             cached_read_index: write_index.wrapping_sub(capacity),
+            granted: write_index,
             closed,
             peer_closed: false,
             wait: Wait::default(),
@@ -304,8 +317,8 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
     /// ```
     #[inline]
     pub fn push(&mut self, value: T) -> Result<(), PushError> {
-        if self.free() == 0 {
-            self.reclaim()?;
+        if self.write_index >= self.granted {
+            self.grant()?;
         }
         let slot = self.slots.at(self.write_index);
         // SAFETY: the ring's invariant: the slot at `write_index` is free, hence this side's.
@@ -472,6 +485,22 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
     /// Makes every push ask `reclaim`, from here on.
     fn look_full(&mut self) {
         self.cached_read_index = self.write_index.wrapping_sub(self.capacity);
+        self.granted = self.write_index;
+    }
+
+    /// Grants the next pushes some of the slots that are known to be free, no more than are worth preparing
+    /// together: their lines are asked for at once, and one by one each would cost its whole way. Looks for
+    /// free slots if none is known.
+    #[cold]
+    #[inline(never)]
+    fn grant(&mut self) -> Result<(), PushError> {
+        if self.free() == 0 {
+            self.reclaim()?;
+        }
+        let count = self.free().min(ahead::<T, M>());
+        self.prepare(count as usize);
+        self.granted = self.write_index + count;
+        Ok(())
     }
 
     /// Looks how far the consumer came; an error if nothing was gained or can be.
@@ -562,6 +591,9 @@ pub struct Consumer<'a, T: Payload, M: Memory = Native, K = ()> {
     /// write_index ≤ read_index + capacity`, in wrapping arithmetic; once this side has closed
     /// the ring it is kept at the lower bound ("empty"), so that the hot path need not ask.
     cached_write_index: u64,
+    /// Below this position a pop asks for nothing. Invariant: it is at most `cached_write_index`, or
+    /// `read_index` has passed it.
+    granted: u64,
     closed: bool,
     /// Wakes a producer that sleeps until there is room.
     waker: Waker<'a, M>,
@@ -600,6 +632,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
             read_index,
             // "Empty": the first pop looks for itself.
             cached_write_index: read_index,
+            granted: read_index,
             closed,
             wait: Wait::default(),
             pace: Pace::new(),
@@ -614,8 +647,8 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     /// [`PopError`]; the ring is as it was.
     #[inline]
     pub fn pop(&mut self) -> Result<T, PopError> {
-        if self.available() == 0 {
-            self.observe()?;
+        if self.read_index >= self.granted {
+            self.grant().map_err(|found| self.refusal(found))?;
         }
         let position = self.read_index;
         let mut value = T::zeroed();
@@ -691,6 +724,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
             self.wake_if_asked();
             self.closed = true;
             self.cached_write_index = self.read_index;
+            self.granted = self.read_index;
         }
     }
 
@@ -751,6 +785,21 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
         self.waker.handle(&self.memory, asks);
     }
 
+    /// Grants the next pops some of the items that are known to be there, as [`Producer::grant`] does. The
+    /// word that was found if there are none.
+    #[cold]
+    #[inline(never)]
+    fn grant(&mut self) -> Result<(), u64> {
+        if self.available() == 0 {
+            self.gain()?;
+        }
+        let count = self.available().min(ahead::<T, M>());
+        let (slots, _) = self.slots.runs(self.read_index, count as usize);
+        self.memory.expect_slots(slots);
+        self.granted = self.read_index + count;
+        Ok(())
+    }
+
     /// Looks how far the producer came; an error if nothing was gained or may be taken.
     #[inline(always)]
     fn observe(&mut self) -> Result<(), PopError> {
@@ -760,13 +809,14 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     /// Looks how far the producer came; the word that it found if nothing was gained. (A consumer
     /// that waits for every item comes here for every item: what passes through registers is
     /// quicker than an error that passes through memory.)
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn gain(&mut self) -> Result<(), u64> {
         let (known, room) = (self.cached_write_index, self.capacity - self.available());
         if self.closed {
             return Err(known);
         }
+        // On its way beside the index.
+        self.memory.await_slot(self.slots.at(self.read_index));
         let found = self.find();
         let (write_index, _) = index_of(found);
         // The bounds of `checked`, and at least one more than is known.

@@ -36,6 +36,7 @@
 //! [`Producer::wait`]: crate::ring::Producer::wait
 //! [`Consumer::wait`]: crate::ring::Consumer::wait
 
+use core::ops::RangeInclusive;
 #[cfg(feature = "std")]
 use std::{
     hint,
@@ -85,40 +86,67 @@ pub enum WaitError<E> {
     Refused(#[from] E),
 }
 
-/// How long an end stays away between two looks, in units of about [`UNIT`].
+/// How long an end stays away between two looks, and what it has learnt that from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace(u32);
+pub(crate) struct Pace {
+    /// In nanoseconds.
+    stay: u32,
+    /// How many looks found nothing since one that did.
+    vain: u32,
+}
 
 impl Pace {
-    /// The shortest stay.
-    pub(crate) const LEAST: u32 = 2;
+    /// The shortest stay: one pause of most processors.
+    pub(crate) const LEAST: u32 = 30;
+    /// The longest of ends that take turns.
+    pub(crate) const TURN: u32 = 120;
     /// The longest.
-    pub(crate) const MOST: u32 = 64;
+    pub(crate) const MOST: u32 = 3000;
     /// As many items or slots, found in one look, are no backlog.
     pub(crate) const FEW: u64 = 2;
+    /// So many looks in vain before one that finds a few: fewer, and it came late; more, and it may come later.
+    pub(crate) const VAIN: RangeInclusive<u32> = 3..=5;
 
     pub(crate) const fn new() -> Self {
-        Pace(Self::LEAST)
+        Pace {
+            stay: Self::LEAST,
+            vain: 0,
+        }
     }
 
     /// A look found so many.
     pub(crate) fn found(&mut self, count: u64) {
-        self.0 = match count {
-            0 => return,
-            1..=Self::FEW => (self.0 / 2).max(Self::LEAST),
-            _ => (self.0 + self.0 / 2).min(Self::MOST),
+        let Pace { stay, vain } = *self;
+        let longer = stay + stay / 2;
+        let next = match count {
+            0 => stay,
+            1..=Self::FEW if stay > Self::TURN || vain < *Self::VAIN.start() => stay / 2,
+            1..=Self::FEW if vain > *Self::VAIN.end() => longer.min(Self::TURN),
+            1..=Self::FEW => stay,
+            _ => longer.min(Self::MOST),
         };
+        self.stay = next.max(Self::LEAST);
+        self.vain = if count == 0 { vain.saturating_add(1) } else { 0 };
     }
 }
 
-/// What the stays of a [`Pace`] are counted in, in nanoseconds.
 #[cfg(feature = "std")]
-pub(crate) const UNIT: u32 = 45;
+impl Pace {
+    /// Stays away, and says for how long.
+    fn stay<M: Memory>(self, memory: &M) -> u32 {
+        let pauses = self.stay * PAUSES / nanos_of_pauses();
+        (0..pauses.clamp(1, M::SPINS)).for_each(|_| memory.spin());
+        self.stay
+    }
+}
 
-/// How many pauses of this processor take [`UNIT`]: between 4 and 150 cycles each.
+/// So many pauses are timed.
 #[cfg(feature = "std")]
-fn pauses_of_a_unit() -> u32 {
-    const PAUSES: u32 = 64;
+const PAUSES: u32 = 64;
+
+/// How many nanoseconds [`PAUSES`] of this processor take: between 4 and 150 cycles each.
+#[cfg(feature = "std")]
+fn nanos_of_pauses() -> u32 {
     static KNOWN: OnceLock<u32> = OnceLock::new();
     *KNOWN.get_or_init(|| {
         let measure = || {
@@ -126,19 +154,17 @@ fn pauses_of_a_unit() -> u32 {
             (0..PAUSES).for_each(|_| hint::spin_loop());
             start.elapsed()
         };
-        // The shortest of some: an interruption only makes one longer. And never so many that a clock that stands
+        // The shortest of some: an interruption only makes one longer. And never so short that a clock that stands
         // still would matter.
         let shortest = (0..5).map(|_| measure()).min().unwrap_or_default();
-        let nanos = u32::try_from(shortest.as_nanos())
-            .unwrap_or(u32::MAX)
-            .max(1);
-        (PAUSES * UNIT).div_ceil(nanos).clamp(1, UNIT)
+        let nanos = u32::try_from(shortest.as_nanos()).unwrap_or(u32::MAX);
+        nanos.max(PAUSES)
     })
 }
 
-/// Between two looks at the clock, in units: some microseconds.
+/// Between two looks at the clock, in nanoseconds of stays.
 #[cfg(feature = "std")]
-const UNITS_OF_A_CLOCK: u32 = 256;
+const CLOCK: u32 = 12_000;
 
 /// For so long an end spins before it lets others run.
 #[cfg(feature = "std")]
@@ -164,6 +190,11 @@ impl Limit {
 
     pub(crate) fn at(deadline: Instant) -> Limit {
         Limit(Some(deadline))
+    }
+
+    /// Whether it is over, by a clock that is read only if there is such a moment.
+    fn is_over_now(self) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end)
     }
 
     fn is_over(self, now: Instant) -> bool {
@@ -207,8 +238,11 @@ pub(crate) enum Look {
     NotYet(Pace),
 }
 
-/// Waits until `end` can go on.
+/// Waits until `end` can go on. (Never a part of what calls it, which most often need not wait: an item that
+/// lives across so much lies in memory, in pieces that no copy into a slot can read before they have left the processor.)
 #[cfg(feature = "std")]
+#[cold]
+#[inline(never)]
 pub(crate) fn wait<'a, E: Waits<'a>>(
     end: &mut E,
     limit: Limit,
@@ -216,21 +250,29 @@ pub(crate) fn wait<'a, E: Waits<'a>>(
     let Look::NotYet(mut pace) = end.look()? else {
         return Ok(());
     };
-    let start = Instant::now();
-    if limit.is_over(start) {
+    if limit.is_over_now() {
         return Err(WaitError::TimedOut);
     }
-    let unit = pauses_of_a_unit();
     let how = end.strategy();
+    let mut away = 0;
+    // Without a clock at first: to read it takes as long as a stay.
+    while how != Wait::SleepAtOnce && away < CLOCK {
+        away += pace.stay(end.memory());
+        match end.look()? {
+            Look::Enough => return Ok(()),
+            Look::NotYet(next) => pace = next,
+        }
+    }
     let mut sleeper = Sleeper::new(end.words());
-    let (mut now, mut asked, mut units) = (start, start, 0);
+    let start = Instant::now();
+    let (mut now, mut asked) = (start, start);
     loop {
         let is_patient = now.duration_since(start) >= SPIN;
         let mut slept = Slept::Woken;
         match how {
             Wait::Yield if is_patient => {
                 thread::yield_now();
-                units = UNITS_OF_A_CLOCK;
+                away = CLOCK;
             }
             Wait::Sleep | Wait::SleepAtOnce if is_patient || how == Wait::SleepAtOnce => {
                 let ask = sleeper.ask(end.memory());
@@ -243,13 +285,9 @@ pub(crate) fn wait<'a, E: Waits<'a>>(
                 if slept == Slept::Refused {
                     thread::sleep(Duration::from_nanos(NAP));
                 }
-                units = UNITS_OF_A_CLOCK;
+                away = CLOCK;
             }
-            _ => {
-                let pauses = (pace.0 * unit).min(<E::Memory as Memory>::SPINS);
-                (0..pauses).for_each(|_| end.memory().spin());
-                units += pace.0;
-            }
+            _ => away += pace.stay(end.memory()),
         }
         match end.look()? {
             Look::Enough => return Ok(()),
@@ -258,10 +296,10 @@ pub(crate) fn wait<'a, E: Waits<'a>>(
         if slept == Slept::Interrupted {
             return Err(WaitError::Interrupted);
         }
-        if units < UNITS_OF_A_CLOCK {
+        if away < CLOCK {
             continue;
         }
-        units = 0;
+        away = 0;
         now = Instant::now();
         if limit.is_over(now) {
             return Err(WaitError::TimedOut);

@@ -89,21 +89,28 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     }
 
     /// Sees to it that `count` items are known to be there, or says why not.
+    #[inline(always)]
     pub(super) fn gain_exactly(&mut self, count: usize) -> Result<(), PopError> {
         while self.available() < count as u64 {
-            let most = match self.observe() {
-                // As in `reserve_exact`.
-                Ok(()) => continue,
-                Err(PopError::PeerClosed) if self.available() > 0 => self.available(),
-                Err(PopError::Empty) => self.capacity.min(LAST - self.read_index),
-                Err(error) => return Err(error),
-            };
-            return Err(if count as u64 > most {
-                PopError::TooMany { asked: count, most }
-            } else {
-                PopError::Empty
-            });
+            self.gain().map_err(|found| self.shortage(found, count))?;
         }
         Ok(())
+    }
+
+    /// Why there are fewer than `count`, by what was `found` in the producer's word.
+    #[cold]
+    #[inline(never)]
+    fn shortage(&self, found: u64, count: usize) -> PopError {
+        let most = match self.refusal(found) {
+            PopError::PeerClosed if self.available() > 0 => self.available(),
+            // As in `reserve_exact`.
+            PopError::Empty => self.capacity.min(LAST - self.read_index),
+            error => return error,
+        };
+        if count as u64 > most {
+            PopError::TooMany { asked: count, most }
+        } else {
+            PopError::Empty
+        }
     }
 }
